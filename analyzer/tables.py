@@ -1,0 +1,248 @@
+"""Every column of every table: its name, its dtype and its meaning, declared once.
+
+A column has one name, one dtype and one meaning in all tables. Each step of the pipeline
+ends in `TABLE.conform(frame)`, so that what comes next can rely on it. Missing is missing
+(NaN, NaT, <NA>), never 0 or "".
+
+dtypes
+    TIME     datetime64[ns, UTC]
+    WORD     category of str: text that repeats
+    TEXT     str: text that seldom repeats
+    COUNT    int64, never missing
+    NUMBER   Int64, may be missing
+    SHARE    float64 from 0 to 1, may be missing
+    FLAG     bool
+    LIST     object: a sorted list of Python str or int; `;`-joined in CSV
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from analyzer.errors import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TIME = "datetime64[ns, UTC]"
+WORD = "category"
+TEXT = "str"
+COUNT = "int64"
+NUMBER = "Int64"
+SHARE = "float64"
+FLAG = "bool"
+LIST = "list"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it is called, how it is stored, and what it means."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+COLUMNS = {
+    column.name: column
+    for column in [
+        # --- where a message was seen
+        Column("time", TIME, "when the packet that completed it was captured"),
+        Column("capture", WORD, "the capture that it was read from"),
+        Column("packet", COUNT, "1-based number of the packet that completed it, in its capture"),
+        Column("transport", WORD, "udp, tcp or ws"),
+        Column("source", WORD, "the address that sent it, as canonical text"),
+        Column("source_port", COUNT, "the port that it was sent from"),
+        Column("destination", WORD, "the address that it was sent to, as canonical text"),
+        Column("destination_port", COUNT, "the port that it was sent to"),
+        Column("ttl", NUMBER, "time to live (IPv4) or hop limit (IPv6) of its packet"),
+        # --- what it says (RFC 3261)
+        Column("method", WORD, "the method of a request, or of a response's CSeq"),
+        Column("status", NUMBER, "status code of a response; missing for a request"),
+        Column("uri", TEXT, "request-URI as sent"),
+        Column("uri_user", WORD, "user part of the request-URI"),
+        Column("from_name", WORD, "display name of From, without its quotes"),
+        Column("from_user", WORD, "user part of From"),
+        Column("from_host", WORD, "host (and port, if any) of From"),
+        Column("from_tag", TEXT, "tag of From"),
+        Column("to_user", WORD, "user part of To"),
+        Column("to_host", WORD, "host (and port, if any) of To"),
+        Column("to_tag", TEXT, "tag of To"),
+        Column("call_id", TEXT, "Call-ID"),
+        Column("cseq", NUMBER, "number of CSeq"),
+        Column("via_host", WORD, "sent-by (host, and port if any) of the topmost Via"),
+        Column("branch", TEXT, "branch of the topmost Via"),
+        Column("contact", TEXT, "first Contact, as sent"),
+        Column("expires", NUMBER, "seconds asked for or granted: Contact's expires, else Expires"),
+        Column("user_agent", WORD, "User-Agent"),
+        Column("server", WORD, "Server"),
+        Column("subject", WORD, "Subject"),
+        Column("authorized", FLAG, "carries credentials: Authorization or Proxy-Authorization"),
+        Column("auth_user", WORD, "username of those credentials"),
+        Column("nonce", TEXT, "nonce of credentials (request) or of a challenge (response)"),
+        Column("layout", WORD, "the names of its headers in order, as written: the tool's handwriting"),
+        Column("sdp_origin", WORD, "user name and address of the SDP o= line, as 'user address'"),
+        Column("sdp_session", WORD, "session name of the SDP s= line"),
+        Column("media", WORD, "address:port that the SDP asks media to be sent to"),
+        Column("body_bytes", COUNT, "bytes after the blank line"),
+        Column("message_bytes", COUNT, "bytes of the whole message"),
+        # --- what its writer gives away (analyzer.tools)
+        Column("tool", WORD, "the program that its handwriting, tokens or User-Agent give away"),
+        Column("tool_confidence", SHARE, "how sure that is"),
+        Column("tool_reason", WORD, "what gave it away: tag, layout, token, user-agent …"),
+        Column("tag_target", WORD, "target address:port decoded from a SIPVicious From tag"),
+        Column("tag_account", WORD, "account decoded from a SIPVicious From tag"),
+        Column("tag_password", TEXT, "password guess decoded from a SIPVicious From tag"),
+        # --- anomalies and fates
+        Column("reason", WORD, "why, from a closed list"),
+        Column("detail", TEXT, "the particulars, for people"),
+        Column("fate", WORD, "message, set-aside or unreadable"),
+        # --- attacks
+        Column("attack", WORD, "id of the attack"),
+        Column(
+            "kind",
+            WORD,
+            "tool, sweep, enumeration, password-guessing, toll-fraud, ghost-call, flood, exploit or probe",
+        ),
+        Column("campaign", WORD, "id of the campaign that it belongs to"),
+        Column("start", TIME, "when the first of its messages was sent"),
+        Column("end", TIME, "when the last of its messages was sent"),
+        Column("messages", COUNT, "how many messages (of attacks and campaigns: requests) it is made of"),
+        Column("targets", LIST, "the addresses that were sent to"),
+        Column("accounts", LIST, "the accounts that were tried"),
+        Column("numbers", LIST, "the numbers really wanted: as dialled, without prefixes"),
+        Column("prefixes", LIST, "the dial prefixes that were tried before the numbers"),
+        Column("passwords", LIST, "'account:password' pairs that were guessed, where a tool gives them away"),
+        Column(
+            "outcome",
+            WORD,
+            "the worst that was reached: no-reply, rejected, challenged, accounts-found, rang, answered, breached",
+        ),
+        Column("found", LIST, "accounts that the answers gave away as existing"),
+        Column("breached", LIST, "accounts whose credentials were accepted"),
+        Column("answered", LIST, "numbers, as dialled, of calls that were answered"),
+        Column("confidence", SHARE, "how sure the finding is"),
+        Column("technique", WORD, "MITRE ATT&CK id"),
+        Column("evidence", LIST, "'capture#packet' or packet numbers of the messages that prove it, the decisive ones first"),
+        # --- sources
+        Column("verdict", WORD, "attacking, suspicious or innocent"),
+        Column("why", TEXT, "the reasons of the verdict, in words"),
+        Column("proven", TEXT, "the reply-dependent step that proves its address; missing if it may be forged"),
+        Column("first", TIME, "when its first message was captured"),
+        Column("last", TIME, "when its last message was captured"),
+        Column("requests", COUNT, "how many requests it sent"),
+        Column("methods", LIST, "its requests by method, as 'METHOD count'"),
+        Column("answers", LIST, "the final and provisional answers it got, as 'status count'"),
+        Column("user_agents", LIST, "the User-Agents that it claimed"),
+        Column("tools", LIST, "the tools that it was seen to use"),
+        # --- campaigns
+        Column("title", TEXT, "the campaign in a few words"),
+        Column("kinds", LIST, "the kinds of its attacks, in the order in which they began"),
+        Column("sources", LIST, "the addresses that took part"),
+        Column("reasons", LIST, "why its attacks belong together, in words"),
+        # --- captures
+        Column("format", WORD, "pcap or pcapng, with byte order and resolution"),
+        Column("bytes", COUNT, "size of the capture"),
+        Column("packets", COUNT, "packets captured"),
+        Column("dropped", NUMBER, "packets that the recorder lost; missing where the capture does not say"),
+    ]
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named list of columns, and the way to make any frame keep to it."""
+
+    name: str
+    columns: tuple[str, ...]
+
+    @cached_property
+    def contract(self) -> dict[str, Column]:
+        """The declaration of each column, by name."""
+        return {name: COLUMNS[name] for name in self.columns}
+
+    def empty(self) -> "pd.DataFrame":
+        """Return the table without rows."""
+        import pandas as pd
+
+        return self.conform(pd.DataFrame({name: [] for name in self.columns}))
+
+    def conform(self, frame: "pd.DataFrame", *, missing: bool = False) -> "pd.DataFrame":
+        """Return frame with this table's columns, in order and in their dtypes, renumbered from 0.
+
+        With missing=True, columns that frame lacks are added, empty.
+        Raises TableError for a column that is lacking, or that cannot be converted.
+        """
+        import pandas as pd
+
+        lacking = [name for name in self.columns if name not in frame.columns]
+        if lacking and not missing:
+            raise TableError(f"the {self.name} table lacks the column(s) {', '.join(lacking)}")
+        columns = {}
+        for name, column in self.contract.items():
+            values = frame[name] if name in frame.columns else pd.Series([None] * len(frame), index=frame.index)
+            try:
+                columns[name] = _cast(values, column.dtype)
+            except (TypeError, ValueError) as error:
+                raise TableError(f"the {self.name} table's column '{name}' is no {column.dtype}: {error}") from error
+        return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def _cast(values: "pd.Series[Any]", dtype: str) -> "pd.Series[Any]":
+    import pandas as pd
+
+    if dtype == LIST:
+        as_lists = [list(value) if isinstance(value, list | tuple | set) else [] for value in values]
+        return pd.Series(as_lists, index=values.index, dtype="object")
+    if str(values.dtype) == dtype:
+        return values
+    if dtype == WORD:
+        return values.astype("str").astype("category")
+    if dtype == TIME:
+        return pd.to_datetime(values, utc=True).astype(TIME)
+    if dtype == FLAG:
+        return values.astype("boolean").fillna(False).astype("bool")
+    if dtype == COUNT:
+        return values.astype("Int64").fillna(0).astype("int64")
+    return values.astype(dtype)
+
+
+MESSAGES = Table(
+    "messages",
+    (
+        "time", "capture", "packet", "transport", "source", "source_port", "destination", "destination_port", "ttl",
+        "method", "status", "uri", "uri_user", "from_name", "from_user", "from_host", "from_tag", "to_user", "to_host",
+        "to_tag", "call_id", "cseq", "via_host", "branch", "contact", "expires", "user_agent", "server", "subject",
+        "authorized", "auth_user", "nonce", "layout", "sdp_origin", "sdp_session", "media", "body_bytes",
+        "message_bytes",
+        "tool", "tool_confidence", "tool_reason", "tag_target", "tag_account", "tag_password",
+    ),
+)  # fmt: skip
+ANOMALIES = Table("anomalies", ("time", "capture", "packet", "reason", "detail"))
+FATES = Table("fates", ("capture", "fate", "reason", "packets"))
+CAPTURES = Table("captures", ("capture", "format", "bytes", "packets", "messages", "dropped", "start", "end"))
+ATTACKS = Table(
+    "attacks",
+    (
+        "attack", "kind", "source", "campaign", "tool", "start", "end", "messages", "targets", "accounts", "numbers",
+        "prefixes", "passwords", "outcome", "found", "breached", "answered", "confidence", "technique", "evidence",
+    ),
+)  # fmt: skip
+SOURCES = Table(
+    "sources",
+    (
+        "source", "verdict", "why", "proven", "first", "last", "requests", "methods", "answers", "targets", "accounts",
+        "user_agents", "tools", "campaign",
+    ),
+)  # fmt: skip
+CAMPAIGNS = Table(
+    "campaigns",
+    (
+        "campaign", "title", "kinds", "tools", "sources", "targets", "numbers", "prefixes", "accounts", "passwords",
+        "start", "end", "messages", "outcome", "found", "breached", "answered", "confidence", "reasons",
+    ),
+)  # fmt: skip
+TABLES = {table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS)}
+
+OUTCOMES = ("no-reply", "rejected", "challenged", "accounts-found", "rang", "answered", "breached")
+"""What an attack reached, from harmless to worst."""
