@@ -93,6 +93,15 @@ COLUMNS = {
         Column("tag_target", WORD, "target address:port decoded from a SIPVicious From tag"),
         Column("tag_account", WORD, "account decoded from a SIPVicious From tag"),
         Column("tag_password", TEXT, "password guess decoded from a SIPVicious From tag"),
+        # --- what became of a request (analyzer.sip.transactions)
+        Column("answer", NUMBER, "status of the final response to this request; missing without one, and for a response"),
+        Column("answer_packet", NUMBER, "packet that completed that final response"),
+        Column("rang", FLAG, "a 180, 181, 182 or 183 came back for this request"),
+        Column("repeated", FLAG, "a retransmission: an earlier request of the same transaction was seen"),
+        Column("pursued", FLAG, "it was challenged (401, 407) and its sender followed with credentials"),
+        Column("in_dialog", FLAG, "a request with a To tag: part of a dialog (RFC 3261 12.2)"),
+        Column("from_server", FLAG, "a request whose sender is a server itself: it challenges or registers others"),
+        Column("proof", WORD, "the reply-dependent step that this request is, so that its source cannot be forged"),
         # --- anomalies and fates
         Column("reason", WORD, "why, from a closed list"),
         Column("detail", TEXT, "the particulars, for people"),
@@ -116,14 +125,16 @@ COLUMNS = {
         Column(
             "outcome",
             WORD,
-            "the worst that was reached: no-reply, rejected, challenged, accounts-found, rang, answered, breached",
+            "the worst that was reached: no-reply, rejected, replied, challenged, accounts-found, rang, answered, breached",
         ),
         Column("found", LIST, "accounts that the answers gave away as existing"),
         Column("breached", LIST, "accounts whose credentials were accepted"),
         Column("answered", LIST, "numbers, as dialled, of calls that were answered"),
         Column("confidence", SHARE, "how sure the finding is"),
         Column("technique", WORD, "MITRE ATT&CK id"),
-        Column("evidence", LIST, "'capture#packet' or packet numbers of the messages that prove it, the decisive ones first"),
+        Column("evidence", LIST, "packet numbers of messages that prove it, all of the capture that the row names"),
+        Column("decisive", NUMBER, "packet number of the message that reached the outcome, in that capture"),
+        Column("keys", LIST, "what ties it to other attacks, as 'kind:value'"),
         # --- sources
         Column("verdict", WORD, "attacking, suspicious or innocent"),
         Column("why", TEXT, "the reasons of the verdict, in words"),
@@ -216,6 +227,7 @@ MESSAGES = Table(
         "authorized", "auth_user", "nonce", "layout", "sdp_origin", "sdp_session", "media", "body_bytes",
         "message_bytes",
         "tool", "tool_confidence", "tool_reason", "tag_target", "tag_account", "tag_password",
+        "answer", "answer_packet", "rang", "repeated", "pursued", "in_dialog", "from_server", "proof",
     ),
 )  # fmt: skip
 ANOMALIES = Table("anomalies", ("time", "capture", "packet", "reason", "detail"))
@@ -225,7 +237,8 @@ ATTACKS = Table(
     "attacks",
     (
         "attack", "kind", "source", "campaign", "tool", "start", "end", "messages", "targets", "accounts", "numbers",
-        "prefixes", "passwords", "outcome", "found", "breached", "answered", "confidence", "technique", "evidence",
+        "prefixes", "passwords", "outcome", "found", "breached", "answered", "confidence", "technique", "capture", "evidence",
+        "decisive", "keys",
     ),
 )  # fmt: skip
 SOURCES = Table(
@@ -244,5 +257,5 @@ CAMPAIGNS = Table(
 )  # fmt: skip
 TABLES = {table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS)}
 
-OUTCOMES = ("no-reply", "rejected", "challenged", "accounts-found", "rang", "answered", "breached")
+OUTCOMES = ("no-reply", "rejected", "replied", "challenged", "accounts-found", "rang", "answered", "breached")
 """What an attack reached, from harmless to worst."""
