@@ -1,0 +1,337 @@
+"""The answer in plain words: who, as which campaign, did anyone get in, whom may we block.
+
+Every report begins with it. It is worked out once, here, so that the terminal, HTML and JSON say the same.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analyzer.exports.escape import escape
+from analyzer.exports.secrets import mask
+from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
+from analyzer.reports.phone import Number, describe_number
+from analyzer.reports.words import Clock, account, count, lasted, listed, quoted, span
+from analyzer.tables import OUTCOMES
+
+if TYPE_CHECKING:
+    from analyzer.analysis import Analysis
+
+CAMPAIGNS = 10
+"""Campaigns that the answer names."""
+FINDINGS = 10
+"""Breaches, and answered calls, that the answer names."""
+REASONS = 4
+"""Reasons for joining a campaign that the answer names."""
+ADDRESSES = 12
+"""Addresses that an advice names."""
+NAMES = 5
+"""Accounts, numbers and kinds of anomalies that a sentence names."""
+TITLE = 160
+"""Characters of a campaign's title."""
+LABELS = {"warning": "WARNING", "breach": "BREACH", "answered": "ANSWERED", "advice": "DO NOW", "fates": "PACKETS"}
+"""The word before a line, by the line's role."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the answer."""
+
+    role: str
+    """headline, warning, breach, answered, verdict, campaign, reasons, more, advice, fates or report."""
+    text: str
+    cells: tuple[str, ...] = ()
+    """Of a campaign: id, title, sources, time span, targets and outcome; joined, they are the text."""
+
+    @property
+    def label(self) -> str:
+        """The word that stands before the text, if any."""
+        return LABELS.get(self.role, "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The lines of an answer, in their order."""
+
+    lines: tuple[Line, ...]
+
+    def of(self, *roles: str) -> list[Line]:
+        """Return the lines that have one of these roles."""
+        return [line for line in self.lines if line.role in roles]
+
+    @property
+    def text(self) -> str:
+        """The answer as plain text, one line per line."""
+        return "\n".join(f"{line.label}  {line.text}" if line.label else line.text for line in self.lines)
+
+
+def answer(analysis: "Analysis", *, report: Path | None = None, show_secrets: bool = False) -> Answer:
+    """Return the answer that the tables of an analysis give; report is where the full one lies.
+
+    Passwords that were found are masked unless show_secrets is true.
+    """
+    return _Narrator(analysis, report, show_secrets=show_secrets).tell()
+
+
+def worst_first(campaigns: pd.DataFrame) -> pd.DataFrame:
+    """Return campaigns, those that reached the worst outcome first, then those with most messages."""
+    rank = campaigns["outcome"].astype("str").map({outcome: i for i, outcome in enumerate(OUTCOMES)}).fillna(-1)
+    order = pd.DataFrame({"rank": -rank.astype("float64"), "messages": -campaigns["messages"]})
+    return campaigns.loc[order.sort_values(["rank", "messages"], kind="stable").index].reset_index(drop=True)
+
+
+class _Narrator:
+    """Tells one analysis; what several sentences need is worked out once."""
+
+    def __init__(self, analysis: "Analysis", report: Path | None, *, show_secrets: bool) -> None:
+        self.analysis = analysis
+        self.show_secrets = show_secrets
+        self.report = report
+        self.captures = analysis.captures
+        self.attackers = analysis.sources[analysis.sources["verdict"] == "attacking"]
+
+    def tell(self) -> Answer:
+        lines = [Line("headline", self.headline()), *self.warnings()]
+        if len(self.analysis.attacks) or len(self.analysis.campaigns):
+            lines += [*self.breached(), *self.answered(), Line("verdict", self.verdict()), *self.campaigns()]
+            lines += self.advice()
+        else:
+            lines.append(Line("verdict", self.nothing()))
+        lines += self.fates()
+        if self.report is not None:
+            lines.append(Line("report", f"Report: {escape(str(self.report))}"))
+        return Answer(tuple(lines))
+
+    # --- what was read
+
+    @cached_property
+    def period(self) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+        """When the first and the last packet were captured."""
+        times = pd.concat([self.captures["start"], self.captures["end"]]).dropna()
+        if times.empty:
+            times = self.analysis.messages["time"].dropna()
+        return (None, None) if times.empty else (times.min(), times.max())
+
+    @cached_property
+    def clock(self) -> Clock:
+        return Clock([time for time in self.period if time is not None])
+
+    @cached_property
+    def packets(self) -> int:
+        return int(self.captures["packets"].sum())
+
+    def headline(self) -> str:
+        messages = count(len(self.analysis.messages), "SIP message")
+        read = [count(len(self.captures), "capture"), count(self.packets, "packet"), messages, span(*self.period)]
+        lost = [self.drops(), count(len(self.analysis.anomalies), "anomaly", "anomalies")]
+        return f"{', '.join(part for part in read if part)}; {', '.join(part for part in lost if part)}"
+
+    def drops(self) -> str:
+        known = self.captures["dropped"].dropna()
+        dropped = int(known.sum())
+        if len(known) == len(self.captures) and len(known):
+            return f"{dropped:,} dropped" if dropped else "none dropped"
+        return f"at least {dropped:,} dropped" if dropped else "drops unknown"
+
+    def warnings(self) -> list[Line]:
+        """Tell what is wrong with a capture as a whole, and how many packets could not be read."""
+        whole = self.analysis.anomalies[self.analysis.anomalies["packet"] == 0]
+        told = [
+            f"{quoted(row.capture)}: {quoted(row.detail if isinstance(row.detail, str) else row.reason)}"
+            for row in whole.head(NAMES).itertuples()
+        ]
+        if len(whole) > NAMES:
+            told.append(f"{len(whole) - NAMES:,} more captures are not whole, see the anomalies")
+        told += self.unread()
+        return [Line("warning", text) for text in told]
+
+    def unread(self) -> list[str]:
+        unreadable = self.by_reason("unreadable")
+        accounted = int(self.analysis.fates["packets"].sum())
+        told = []
+        if unreadable:
+            total = sum(unreadable.values())
+            told.append(f"{total:,} of {count(self.packets, 'packet')} could not be read: {_reasons(unreadable)}")
+        if accounted != self.packets:
+            told.append(f"what became of {abs(self.packets - accounted):,} packets is not known; please report this")
+        return told
+
+    def by_reason(self, fate: str) -> Counter[str]:
+        """Return the packets of this fate by reason, most first."""
+        rows = self.analysis.fates[self.analysis.fates["fate"] == fate]
+        counts: Counter[str] = Counter()
+        for reason, packets in zip(rows["reason"].astype("str"), rows["packets"], strict=True):
+            if packets:
+                counts[reason] += int(packets)
+        return counts
+
+    def fates(self) -> list[Line]:
+        aside = self.by_reason("set-aside")
+        carrying = sum(self.by_reason("message").values())
+        unreadable = sum(self.by_reason("unreadable").values())
+        told = [f"{carrying:,} carry SIP"]
+        if aside:
+            told.append(f"set aside: {_reasons(aside)}")
+        if unreadable:
+            told.append(f"{unreadable:,} unreadable")
+        reasons = Counter(self.analysis.anomalies["reason"].dropna().astype("str"))
+        if reasons:
+            told.append(f"anomalies: {_reasons(reasons)}")
+        return [Line("fates", "; ".join(told))] if self.packets else []
+
+    def nothing(self) -> str:
+        messages = len(self.analysis.messages)
+        if not messages:
+            captures = "this capture" if len(self.captures) == 1 else "these captures"
+            return f"No SIP in {captures}: {self._without_sip()}"
+        sources = self.analysis.sources
+        told = f"{count(messages, 'message')} from {count(len(sources), 'source')}"
+        suspicious = int((sources["verdict"] == "suspicious").sum())
+        if suspicious:
+            return f"No attack was found: {told}, {suspicious:,} of them suspicious, see the report"
+        return f"Nobody attacked: {told}, all ordinary"
+
+    def _without_sip(self) -> str:
+        aside = self.by_reason("set-aside") + self.by_reason("unreadable")
+        if len(aside) == 1:
+            return f"{count(self.packets, 'packet')}, all {_plain(next(iter(aside)))}"
+        return f"{count(self.packets, 'packet')}{f', {_reasons(aside)}' if aside else ''}"
+
+    # --- what attackers got
+
+    @cached_property
+    def breaches(self) -> list[Breach]:
+        return find_breaches(self.analysis)
+
+    @cached_property
+    def calls(self) -> list[AnsweredCall]:
+        return find_answered_calls(self.analysis)
+
+    def breached(self) -> list[Line]:
+        told = [Line("breach", self._breach(breach)) for breach in self.breaches[:FINDINGS]]
+        more = len(self.breaches) - FINDINGS
+        return [*told, Line("breach", f"and {count(more, 'more account')}, see the report")] if more > 0 else told
+
+    def answered(self) -> list[Line]:
+        told = [Line("answered", self._call(call)) for call in self.calls[:FINDINGS]]
+        more = len(self.calls) - FINDINGS
+        return [*told, Line("answered", f"and calls to {more:,} more, see the report")] if more > 0 else told
+
+    def _breach(self, breach: Breach) -> str:
+        when = f" at {self.clock.at(breach.time)}" if breach.time is not None else ""
+        after = ""
+        if breach.guesses is not None:
+            after = f", after {breach.guesses:,} passwords" if breach.guesses > 1 else ", with the first password"
+        right = ""
+        if breach.password is not None:
+            right = f", the right one {quoted(breach.password if self.show_secrets else mask(breach.password))}"
+        where = self._where(breach.capture, breach.packet)
+        return f"{account(breach.account)} was taken over by {quoted(breach.source)}{when}{after}{right}{where}"
+
+    def _call(self, call: AnsweredCall) -> str:
+        number = describe_number(call.wanted or call.dialled)
+        dialled = "" if call.wanted in (None, call.dialled) else f", dialled {quoted(call.dialled)},"
+        when = f" at {self.clock.at(call.time)}" if call.time is not None else ""
+        talked = f" and talked {lasted(call.talked)}" if call.talked is not None else ""
+        again = f", the first of {call.times:,}" if call.times > 1 else ""
+        where = self._where(call.capture, call.packet)
+        return f"a call to {number}{dialled} from {quoted(call.source)} was answered{when}{talked}{again}{where}"
+
+    def _where(self, capture: str | None, packet: int | None) -> str:
+        if packet is None:
+            return ""
+        of_which = f" of {quoted(capture)}" if capture and len(self.captures) > 1 else ""
+        return f" (packet {packet:,}{of_which})"
+
+    # --- who they are
+
+    def verdict(self) -> str:
+        campaigns, sources = self.analysis.campaigns, self.analysis.sources
+        busy = {source for members in campaigns["sources"] for source in members}
+        if len(campaigns):
+            told = f"{count(len(campaigns), 'campaign')} from {count(len(busy), 'source')}"
+        else:
+            busy = set(self.analysis.attacks["source"].astype("str"))
+            told = f"{count(len(self.analysis.attacks), 'attack')} from {count(len(busy), 'source')}, in no campaign"
+        rest = Counter(sources.loc[~sources["source"].isin(busy), "verdict"].astype("str"))
+        others = _others(rest)
+        return f"{told}; {others}" if others else told
+
+    def campaigns(self) -> list[Line]:
+        lines = []
+        campaigns = worst_first(self.analysis.campaigns)
+        for _, campaign in campaigns.head(CAMPAIGNS).iterrows():
+            cells = self._campaign(campaign)
+            lines.append(Line("campaign", "  ".join(cell for cell in cells if cell), cells))
+            reasons = [escape(str(reason), limit=TITLE) for reason in campaign["reasons"]]
+            if reasons:
+                more = f"; and {len(reasons) - REASONS:,} more" if len(reasons) > REASONS else ""
+                lines.append(Line("reasons", f"joined by: {'; '.join(reasons[:REASONS])}{more}"))
+        if len(campaigns) > CAMPAIGNS:
+            lines.append(Line("more", f"and {len(campaigns) - CAMPAIGNS:,} more, see the report"))
+        return lines
+
+    def _campaign(self, campaign: "pd.Series") -> tuple[str, ...]:
+        return (
+            quoted(campaign["campaign"]),
+            escape(str(campaign["title"]), limit=TITLE),
+            count(len(campaign["sources"]), "source"),
+            self.clock.between(campaign["start"], campaign["end"]),
+            count(len(campaign["targets"]), "target"),
+            quoted(campaign["outcome"]),
+        )
+
+    # --- what to do
+
+    def advice(self) -> list[Line]:
+        told = []
+        accounts = list(dict.fromkeys(account(breach.account) for breach in self.breaches))
+        if accounts:
+            told.append(f"change the password of {listed(accounts, NAMES)}, and end the registrations made with it")
+        numbers = list(dict.fromkeys(str(_number(call)) for call in self.calls))
+        if numbers:
+            told.append(f"bar calls to {listed(numbers, NAMES)}, and ask your carrier what was charged")
+        return [Line("advice", text) for text in [*told, *self.blocking()]]
+
+    def blocking(self) -> list[str]:
+        proven = self.attackers["proven"].notna()
+        told = []
+        for chosen, may in (
+            (proven, "proven by a reply and may be blocked for a time"),
+            (~proven, "not proven and may be forged: do not block on this alone"),
+        ):
+            addresses = self.attackers.loc[chosen, "source"].astype("str").map(quoted).tolist()
+            if addresses:
+                are = "is" if len(addresses) == 1 else "are"
+                told.append(f"{count(len(addresses), 'source')} {are} {may}: {listed(addresses, ADDRESSES)}")
+        return told
+
+
+def _number(call: AnsweredCall) -> Number:
+    return describe_number(call.wanted or call.dialled)
+
+
+def _others(verdicts: Counter[str]) -> str:
+    """Return '22 other sources look innocent, 1 suspicious'."""
+    told = []
+    for verdict in ("innocent", "suspicious", "attacking"):
+        number = verdicts[verdict]
+        if number and told:
+            told.append(f"{number:,} {verdict}")
+        elif number:
+            told.append(f"{count(number, 'other source')} {'looks' if number == 1 else 'look'} {verdict}")
+    return ", ".join(told)
+
+
+def _plain(reason: str) -> str:
+    return quoted(reason).replace("-", " ")
+
+
+def _reasons(counts: Counter[str]) -> str:
+    return listed(
+        [f"{number:,} {_plain(reason)}" for reason, number in counts.most_common()], NAMES, more="other reasons"
+    )

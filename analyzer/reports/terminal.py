@@ -1,0 +1,131 @@
+"""The answer for a terminal: plain text where there is none, colour where there is one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from analyzer.reports.answer import Answer, Line, answer
+
+if TYPE_CHECKING:
+    from analyzer.analysis import Analysis
+
+STYLES = {
+    "headline": "bold",
+    "warning": "yellow",
+    "breach": "bold red",
+    "answered": "bold magenta",
+    "verdict": "bold",
+    "advice": "bold cyan",
+    "fates": "dim",
+    "report": "green",
+}
+"""How the label of a line looks, or the whole line where it has none."""
+LABEL = 10
+INDENT = 2
+REASON = 8
+GAP = "  "
+BLOCKS = {"headline": 0, "warning": 1, "breach": 1, "answered": 1, "verdict": 2, "campaign": 2, "reasons": 2, "more": 2}
+"""What stands together; between two blocks is an empty line."""
+LAST = 3
+
+
+def render(analysis: "Analysis", *, report: Path | None = None, show_secrets: bool = False, width: int = 80) -> Text:
+    """Return the answer as text of at most width columns; report is where the full one lies.
+
+    `str()` of it is plain text; a rich console prints it in colour where the terminal has any.
+    """
+    return render_answer(answer(analysis, report=report, show_secrets=show_secrets), width=width)
+
+
+def render_answer(told: Answer, *, width: int = 80) -> Text:
+    """Return an answer as text of at most width columns."""
+    text = Text(no_wrap=True, overflow="ignore", end="")
+    block, label = 0, ""
+    rows = iter(_campaign_rows(told.of("campaign"), width))
+    for line in told.lines:
+        its_block = BLOCKS.get(line.role, LAST)
+        if its_block != block:
+            text.append("\n")
+            block = its_block
+        if line.role == "campaign":
+            text.append("\n".join(next(rows)) + "\n")
+        else:
+            _append(text, line, width, said=line.role == "advice" and line.label == label)
+        label = line.label
+    return text
+
+
+def _append(text: Text, line: Line, width: int, *, said: bool) -> None:
+    """Add a line; a label that was just said is not said again."""
+    style = STYLES.get(line.role, "")
+    if line.label:
+        first, *others = _wrap(line.text, width - LABEL)
+        text.append(("" if said else line.label).ljust(LABEL), style)
+        text.append(
+            "\n".join([first, *(" " * LABEL + other for other in others)]) + "\n", "dim" if style == "dim" else ""
+        )
+        return
+    indent = {"reasons": REASON, "more": INDENT}.get(line.role, 0)
+    for part in _wrap(line.text, width - indent):
+        text.append(f"{' ' * indent}{part}\n", style or ("dim" if line.role == "reasons" else ""))
+
+
+def _campaign_rows(lines: list[Line], width: int) -> list[list[str]]:
+    """Return the lines of each campaign: one, in columns, where all of them fit, else two or more."""
+    if not lines:
+        return []
+    columns = list(zip(*(line.cells for line in lines), strict=True))
+    widths = [max(cell_len(cell) for cell in column) for column in columns]
+    if INDENT + sum(widths) + len(GAP) * (len(widths) - 1) <= width:
+        return [[_row(line.cells, widths)] for line in lines]
+    return [_stacked(line.cells, widths, width) for line in lines]
+
+
+def _row(cells: tuple[str, ...], widths: list[int], numbers: tuple[int, ...] = (2, 4)) -> str:
+    padded = [_pad(cell, widths[i], right=i in numbers) for i, cell in enumerate(cells)]
+    return (" " * INDENT + GAP.join(padded)).rstrip()
+
+
+def _stacked(cells: tuple[str, ...], widths: list[int], width: int) -> list[str]:
+    """Return id and title, then what is known of the campaign below."""
+    hang = INDENT + widths[0] + len(GAP)
+    first, *others = _wrap(cells[1], width - hang)
+    facts = [_pad(cell, widths[i], right=i in (2, 4)) for i, cell in enumerate(cells) if i > 1]
+    lines = [f"{' ' * INDENT}{_pad(cells[0], widths[0])}{GAP}{first}", *(" " * hang + other for other in others)]
+    below = "   ".join(facts).rstrip()
+    return [
+        *lines,
+        *(" " * hang + part for part in ([below] if hang + cell_len(below) <= width else _wrap(below, width - hang))),
+    ]
+
+
+def _pad(text: str, width: int, *, right: bool = False) -> str:
+    space = " " * (width - cell_len(text))
+    return space + text if right else text + space
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Break text into lines of at most width columns, inside a word only where the word is longer than that."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        candidate = f"{line} {word}" if line else word
+        if cell_len(candidate) <= width:
+            line = candidate
+            continue
+        if line:
+            lines.append(line)
+        *full, line = _chop(word, width)
+        lines += full
+    return [*lines, line]
+
+
+def _chop(word: str, width: int) -> list[str]:
+    parts, part = [], ""
+    for character in word:
+        if cell_len(part + character) > width:
+            parts.append(part)
+            part = ""
+        part += character
+    return [*parts, part]

@@ -1,0 +1,84 @@
+"""Counts, times and lists in words, the same in every report."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from analyzer.exports.escape import escape
+
+SHOWN = 80
+"""Characters of a text from the wire that a sentence quotes at most."""
+MINUTE = 60
+HOUR = 3600
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return '1 source', '2 sources', 'no sources'."""
+    many = many or f"{one}s"
+    if number == 0:
+        return f"no {many}"
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def listed(items: Iterable[str], limit: int, *, more: str = "more") -> str:
+    """Return items in a row, those beyond limit as a number."""
+    every = list(items)
+    if len(every) <= limit:
+        return ", ".join(every)
+    return f"{', '.join(every[:limit])} and {len(every) - limit:,} {more}"
+
+
+def quoted(text: object) -> str:
+    """Return text from the wire, fit for a sentence."""
+    return escape(str(text), limit=SHOWN)
+
+
+def account(name: str) -> str:
+    """Return 'extension 101' or 'account alice'."""
+    kind = "extension" if name.isascii() and name.isdigit() else "account"
+    return f"{kind} {quoted(name)}"
+
+
+def lasted(seconds: float) -> str:
+    """Return a duration as '41 s', '3 min 20 s' or '1 h 2 min'."""
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def span(start: pd.Timestamp | None, end: pd.Timestamp | None) -> str:
+    """Return '2026-11-22 09:14 to 11:02 UTC', with both dates if they differ and with seconds if need be."""
+    if start is None or end is None:
+        return ""
+    if start.floor("s") == end.floor("s"):
+        return f"{start:%Y-%m-%d %H:%M:%S} UTC"
+    clock = "%H:%M:%S" if start.floor("min") == end.floor("min") else "%H:%M"
+    last = clock if start.date() == end.date() else f"%Y-%m-%d {clock}"
+    return f"{start:%Y-%m-%d} {start.strftime(clock)} to {end.strftime(last)} UTC"
+
+
+class Clock:
+    """Says when something was, with the date only if what is reported lasted more than one day."""
+
+    def __init__(self, times: Sequence[pd.Timestamp]) -> None:
+        """Take the times of what is reported."""
+        self.dated = len({time.date() for time in times}) > 1
+
+    def at(self, time: pd.Timestamp) -> str:
+        """Return '09:41:07'."""
+        return time.strftime("%Y-%m-%d %H:%M:%S" if self.dated else "%H:%M:%S")
+
+    def between(self, start: pd.Timestamp, end: pd.Timestamp) -> str:
+        """Return '09:14-09:41', or one time if both are the same, or nothing if one is missing."""
+        if pd.Series([start, end]).isna().any():
+            return ""
+        if not self.dated:
+            first, last = f"{start:%H:%M}", f"{end:%H:%M}"
+            return first if first == last else f"{first}-{last}"
+        if start.date() == end.date():
+            last = "" if f"{start:%H:%M}" == f"{end:%H:%M}" else f"-{end:%H:%M}"
+            return f"{start:%Y-%m-%d %H:%M}{last}"
+        return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
