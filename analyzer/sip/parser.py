@@ -1,0 +1,363 @@
+"""Packets to the messages table and the anomalies table."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analyzer.engines import TRANSPORTS
+from analyzer.sip import _kernels
+from analyzer.sip.columns import Texts, Words, arrow_texts, pair, readonly, text_array, word_array
+from analyzer.sip.grammar import (
+    LAYOUT_BYTES,
+    MANDATORY,
+    NONE,
+    REASONS,
+    Evidence,
+    Field,
+    Number,
+    Reason,
+)
+from analyzer.tables import ANOMALIES, COLUMNS, MESSAGES, TEXT, WORD
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analyzer.engines import Packets
+
+WORDS = {
+    "method": Field.METHOD,
+    "uri_user": Field.URI_USER,
+    "from_name": Field.FROM_NAME,
+    "from_user": Field.FROM_USER,
+    "from_host": Field.FROM_HOST,
+    "to_user": Field.TO_USER,
+    "to_host": Field.TO_HOST,
+    "via_host": Field.VIA_HOST,
+    "user_agent": Field.USER_AGENT,
+    "server": Field.SERVER,
+    "subject": Field.SUBJECT,
+    "auth_user": Field.AUTH_USER,
+    "sdp_session": Field.SDP_SESSION,
+}
+"""The columns of text that repeats, and the field that each shows."""
+PARTS = (Field.SDP_NAME, Field.SDP_ADDRESS, Field.MEDIA_ADDRESS, Field.MEDIA_PORT)
+"""The fields that make up sdp_origin and media."""
+TEXTS = {
+    "uri": Field.URI,
+    "from_tag": Field.FROM_TAG,
+    "to_tag": Field.TO_TAG,
+    "call_id": Field.CALL_ID,
+    "branch": Field.BRANCH,
+    "contact": Field.CONTACT,
+    "nonce": Field.NONCE,
+}
+"""The columns of text that seldom repeats, and the field that each shows."""
+CHUNK_ROWS = 1024
+"""How many messages are split at a time: few enough to be in the processor's cache when their text is copied."""
+
+
+def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the messages table, a row per packet, and the anomalies table of these packets (RFC 3261).
+
+    Each packet is one datagram; what follows its first message is an anomaly (18.3). The columns that later steps
+    fill are missing. An empty value (`User-Agent:`, `sip:@host`, `tag=`) is missing too. Display names, user names of
+    credentials and nonces are without their quotes, with their escapes as sent.
+
+    Raises ValueError if a row of packets points outside of its data.
+    """
+    _check(packets)
+    split = _split(packets)
+    messages = _messages(packets, capture, split)
+    return MESSAGES.conform(messages), _anomalies(packets, capture, split)
+
+
+def merge(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables with the same columns and dtypes, one below the other, with the categories of all.
+
+    Categories are in the order in which they first appear. The time is linear in rows plus categories.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    columns: dict[str, Any] = {}
+    for name in tables[0].columns:
+        parts = [table[name] for table in tables]
+        is_word = isinstance(parts[0].dtype, pd.CategoricalDtype)
+        columns[name] = _merge_words(parts) if is_word else pd.concat(parts, ignore_index=True).array
+    return pd.DataFrame(columns, copy=False)
+
+
+@dataclass
+class _Split:
+    """What the kernels found in all messages."""
+
+    numbers: "NDArray[np.int64]"
+    words: dict[Field, Words]
+    texts: dict[Field, Texts]
+    layout: Words
+    flawed: list["NDArray[np.int64]"] = field(default_factory=list)
+    """The rows with anomalies, chunk by chunk."""
+    quoted: list["NDArray[np.int64]"] = field(default_factory=list)
+    """What their anomalies quote: shape (Evidence, rows, 2)."""
+
+
+def _check(packets: "Packets") -> None:
+    stop = packets.start + packets.length
+    if len(packets) and (packets.start.min() < 0 or packets.length.min() < 0 or stop.max() > len(packets.data)):
+        raise ValueError("a packet's payload is not within the data of its block")
+
+
+def _split(packets: "Packets") -> _Split:
+    """Run the kernels over the packets, chunk by chunk."""
+    rows = len(packets)
+    found = _Split(
+        np.empty((len(Number), rows), np.int64),
+        {name: Words(rows) for name in (*WORDS.values(), *PARTS)},
+        {name: Texts(rows) for name in TEXTS.values()},
+        Words(rows),
+    )
+    size = min(rows, CHUNK_ROWS)
+    layout = np.empty(size * LAYOUT_BYTES, np.uint8)
+    for first in range(0, rows, CHUNK_ROWS):
+        _split_chunk(packets, first, min(first + CHUNK_ROWS, rows), layout, found)
+    return found
+
+
+def _split_chunk(packets: "Packets", first: int, stop: int, layout: "NDArray[np.uint8]", found: _Split) -> None:
+    """Split the messages of packets[first:stop], and append them to the columns."""
+    rows = stop - first
+    data = readonly(packets.data)
+    begin, length, missing = (
+        readonly(column[first:stop].astype(np.int64, copy=False))
+        for column in (packets.start, packets.length, packets.missing)
+    )
+    starts, lengths = np.empty((2, len(Field), rows), np.int64)
+    odd = np.empty(rows, np.uint8)
+    numbers = np.empty((len(Number), rows), np.int64)
+    quoted = np.empty((len(Evidence), rows, 2), np.int64)
+    layout_spans = np.empty((2, rows), np.int64)
+    used = _kernels.split(
+        data, begin, length, missing, starts, lengths, odd, numbers, quoted, layout, layout_spans[0], layout_spans[1]
+    )
+    bound = int(length.sum())
+    for name, words in found.words.items():
+        words.append(data, starts[name], lengths[name], bound)
+    for name, texts in found.texts.items():
+        texts.append(data, starts[name], lengths[name], odd, bound)
+    found.layout.append(readonly(layout), layout_spans[0], layout_spans[1], used)
+    found.numbers[:, first:stop] = numbers
+    flawed = np.flatnonzero(numbers[Number.ANOMALIES])
+    if len(flawed):
+        found.flawed.append(flawed + first)
+        found.quoted.append(quoted[:, flawed])
+
+
+# --- the messages table
+
+
+def _messages(packets: "Packets", capture: str, split: _Split) -> pd.DataFrame:
+    """Return the messages table as far as the packets tell."""
+    rows = len(packets)
+    numbers = split.numbers
+    columns: dict[str, Any] = {
+        "time": _times(packets.time),
+        "capture": _constant(capture, rows),
+        "packet": packets.number.astype(np.int64),
+        "transport": word_array(packets.transport.astype(np.int32), pa.array(TRANSPORTS, pa.large_string())),
+        "source": _addresses(packets.source),
+        "source_port": packets.source_port.astype(np.int64),
+        "destination": _addresses(packets.destination),
+        "destination_port": packets.destination_port.astype(np.int64),
+        "ttl": _optional(packets.ttl.astype(np.int64)),
+        "status": _optional(numbers[Number.STATUS]),
+        "cseq": _optional(numbers[Number.CSEQ]),
+        "expires": _optional(numbers[Number.EXPIRES]),
+        "authorized": numbers[Number.AUTHORIZED] == 1,
+        "layout": split.layout.categorical(),
+        "sdp_origin": _origins(split.words),
+        "media": _media(split.words),
+        "body_bytes": numbers[Number.BODY_BYTES],
+        "message_bytes": numbers[Number.MESSAGE_BYTES],
+    }
+    columns.update({name: split.words[field].categorical() for name, field in WORDS.items()})
+    columns.update({name: text_array(split.texts[field].arrow()) for name, field in TEXTS.items()})
+    later = [name for name in MESSAGES.columns if name not in columns]
+    columns.update({name: _nothing(COLUMNS[name].dtype, rows) for name in later})
+    return pd.DataFrame({name: columns[name] for name in MESSAGES.columns}, copy=False)
+
+
+def _times(nanoseconds: "NDArray[np.int64]") -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(nanoseconds.astype(np.int64).view("M8[ns]")).tz_localize("UTC")
+
+
+def _constant(word: str, rows: int) -> pd.Categorical:
+    return word_array(np.zeros(rows, np.int32), pa.array([word], pa.large_string()))
+
+
+def _optional(numbers: "NDArray[np.int64]") -> pd.arrays.IntegerArray:
+    """Return Int64, missing where a number is NONE."""
+    return pd.arrays.IntegerArray(numbers.copy(), numbers == NONE)
+
+
+def _nothing(dtype: str, rows: int) -> Any:
+    """Return rows missing values of a dtype of analyzer.tables, or False for flags."""
+    if dtype == WORD:
+        return word_array(np.full(rows, NONE, np.int32), pa.array([], pa.large_string()))
+    if dtype == TEXT:
+        return text_array(pa.nulls(rows, pa.large_string()))
+    if dtype == "bool":
+        return np.zeros(rows, np.bool_)
+    if dtype == "Int64":
+        return _optional(np.full(rows, NONE, np.int64))
+    return np.full(rows, np.nan)
+
+
+def _addresses(halves: "NDArray[np.uint64]") -> pd.Categorical:
+    """Return addresses, shape (n, 2), as canonical text, each distinct one formatted once."""
+    rows = len(halves)
+    words = Words(rows)
+    data = readonly(halves.astype(">u8").reshape(-1).view(np.uint8))
+    words.append(data, np.arange(0, 16 * rows, 16), np.full(rows, 16, np.int64), 16 * rows)
+    return word_array(words.codes, pa.array(map(_format_address, words.raw()), pa.large_string()))
+
+
+def _format_address(packed: bytes) -> str:
+    address = ipaddress.IPv6Address(packed)
+    return str(address.ipv4_mapped or address)
+
+
+def _show(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _origins(words: dict[Field, Words]) -> pd.Categorical:
+    """Return 'user address' of the SDP o= line; the user alone if it has no address."""
+    codes, pairs = pair(words[Field.SDP_NAME], words[Field.SDP_ADDRESS])
+    return _paired(codes, [" ".join(_show(part) for part in parts if part is not None) for parts in pairs])
+
+
+def _media(words: dict[Field, Words]) -> pd.Categorical:
+    """Return 'address:port' of the first SDP m= line, an IPv6 address in brackets; missing if either is."""
+    codes, pairs = pair(words[Field.MEDIA_ADDRESS], words[Field.MEDIA_PORT])
+    return _paired(
+        codes, ["" if address is None or port is None else _socket(address, port) for address, port in pairs]
+    )
+
+
+def _socket(address: bytes, port: bytes) -> str:
+    host = _show(address)
+    return f"[{host}]:{_show(port)}" if ":" in host else f"{host}:{_show(port)}"
+
+
+def _paired(codes: "NDArray[np.int32]", texts: list[str]) -> pd.Categorical:
+    """Return the categorical of codes into texts, missing where a text is empty."""
+    kept = [k for k, text in enumerate(texts) if text]
+    renumbered = np.full(len(texts) + 1, NONE, np.int32)
+    renumbered[kept] = np.arange(len(kept))
+    return word_array(renumbered[codes], pa.array([texts[k] for k in kept], pa.large_string()))
+
+
+def _merge_words(parts: "list[pd.Series[Any]]") -> pd.Categorical:
+    """Return categorical columns, one below the other."""
+    dictionaries = [pa.array(part.cat.categories, pa.large_string()) for part in parts]
+    shifts = np.cumsum([0, *map(len, dictionaries)])
+    codes = [
+        np.where(part.cat.codes.to_numpy() < 0, NONE, part.cat.codes.to_numpy().astype(np.int32) + shift)
+        for part, shift in zip(parts, shifts, strict=False)
+    ]
+    return word_array(np.concatenate(codes).astype(np.int32), pa.concat_arrays(dictionaries))
+
+
+# --- the anomalies table
+
+
+def _anomalies(packets: "Packets", capture: str, split: _Split) -> pd.DataFrame:
+    """Return a row for each thing that is wrong with a message, in the order of the packets."""
+    if not split.flawed:
+        return ANOMALIES.empty()
+    rows = np.concatenate(split.flawed)
+    numbers = split.numbers[:, rows]
+    quoted = np.concatenate(split.quoted, axis=1)
+    at, details = [], []
+    for reason in Reason:
+        having = np.flatnonzero(numbers[Number.ANOMALIES] & (1 << reason))
+        at.append(having)
+        details.append(_details(packets, reason, rows[having], numbers[:, having], quoted[:, having]))
+    reasons = np.repeat(np.arange(len(Reason), dtype=np.int32), [len(having) for having in at])
+    order = np.lexsort((reasons, np.concatenate(at)))
+    where = rows[np.concatenate(at)[order]]
+    return ANOMALIES.conform(
+        pd.DataFrame(
+            {
+                "time": _times(packets.time[where]),
+                "capture": _constant(capture, len(where)),
+                "packet": packets.number[where].astype(np.int64),
+                "reason": word_array(reasons[order], pa.array(REASONS.values(), pa.large_string())),
+                "detail": text_array(pa.concat_arrays(details).take(pa.array(order))),
+            }
+        )
+    )
+
+
+QUOTES = {
+    Reason.BAD_START_LINE: Evidence.START_LINE,
+    Reason.LINE_WITHOUT_COLON: Evidence.LINE,
+    Reason.BAD_HEADER_NAME: Evidence.NAME,
+    Reason.BAD_LENGTH: Evidence.LENGTH,
+    Reason.BAD_CSEQ: Evidence.CSEQ,
+    Reason.REPEATED_HEADER: Evidence.REPEATED,
+}
+"""The anomalies whose detail is what the message says."""
+
+
+def _details(
+    packets: "Packets",
+    reason: Reason,
+    rows: "NDArray[np.int64]",
+    numbers: "NDArray[np.int64]",
+    quoted: "NDArray[np.int64]",
+) -> pa.Array:
+    """Return the particulars of one reason as Arrow text; numbers and quoted have a column for each of rows."""
+    if reason in QUOTES:
+        return _quotations(packets.data, quoted[QUOTES[reason]])
+    if reason == Reason.MISSING_HEADER:
+        return _listed(numbers[Number.ABSENT], MANDATORY)
+    if reason == Reason.NOT_UTF8:
+        return _listed(numbers[Number.NOT_UTF8], [name.name.lower() for name in Field])
+    if reason == Reason.LENGTH_TOO_LARGE:
+        return _sentence(numbers[Number.PROMISED], " promised, ", numbers[Number.BODY_BYTES], " there")
+    if reason == Reason.SURPLUS:
+        return _sentence(numbers[Number.SURPLUS], " bytes")
+    if reason == Reason.CONTROL_CHARACTER:
+        control = numbers[Number.CONTROL]
+        return _sentence("byte ", control % 256, " at offset ", control // 256)
+    if reason == Reason.CUT:
+        return _sentence(packets.missing[rows].astype(np.int64), " bytes left out")
+    return pa.nulls(len(rows), pa.large_string())
+
+
+def _quotations(data: "NDArray[np.uint8]", spans: "NDArray[np.int64]") -> pa.Array:
+    """Return the text of spans, shape (n, 2): starts and lengths in data."""
+    texts = Texts(len(spans))
+    starts, lengths = np.ascontiguousarray(spans.T)
+    texts.append(readonly(data), starts, lengths, np.ones(len(spans), np.uint8), int(lengths.sum()))
+    return texts.arrow()
+
+
+def _listed(masks: "NDArray[np.int64]", names: Sequence[str]) -> pa.Array:
+    """Return the names of the bits that are set in each mask."""
+    distinct, codes = np.unique(masks, return_inverse=True)
+    texts = [", ".join(name for bit, name in enumerate(names) if mask >> bit & 1) for mask in distinct.tolist()]
+    return pa.array(texts, pa.large_string()).take(pa.array(codes))
+
+
+def _sentence(*parts: "str | NDArray[np.int64]") -> pa.Array:
+    """Return the parts, numbers as text, joined row by row."""
+    text = pa.large_string()
+    joined = [pa.scalar(part, text) if isinstance(part, str) else pc.cast(pa.array(part), text) for part in parts]
+    return pc.binary_join_element_wise(*joined, pa.scalar("", text))
