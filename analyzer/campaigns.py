@@ -1,0 +1,284 @@
+"""Attacks to campaigns: connected components, and the reason for every join.
+
+Attacks of one source without a rest between them are a party: they belong together before anything else is
+asked. Parties are then joined by the keys that they share, the strongest kinds first; a weaker kind places only
+parties that the stronger ones left alone, and never joins two groups that a stronger kind tells apart.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import blake2b
+from base64 import b32encode
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRENGTH = {"number": 1, "leak": 1, "setup": 1, "decoded": 1, "identity": 2, "handwriting": 3}
+"""How strongly each kind of key joins; 1 is the strongest."""
+WORDS = {
+    "number": "the same wanted number {}",
+    "leak": "the same leaked address {}",
+    "setup": "the same leaked address {}, in the same handwriting",
+    "decoded": "tags that name the same target {}",
+    "identity": "the same made-up caller {}",
+    "handwriting": "the same handwriting against {}, close in time",
+}
+SHOWN = 6
+"""How many reasons a campaign lists at the most for each kind of key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """The thresholds of joining and confirming."""
+
+    rest: timedelta = timedelta(hours=24)
+    """The silence that separates the attacks of one source."""
+    near: timedelta = timedelta(hours=1)
+    """The silence that separates attacks in the same handwriting against the same target."""
+    sure: float = 0.5
+    """The confidence from which on an attack needs no confirmation."""
+    wanting: int = 3
+    """Sources that want one number, each of them only suspect, that confirm each other."""
+    sharing: int = 4
+    """Sources that share a leak or an identity, each of them only suspect, that confirm each other."""
+    writing: int = 10
+    """Sources in the same handwriting against the same target, each of them only suspect, that confirm each other."""
+
+
+def join_campaigns(
+    attacks: pd.DataFrame,
+    messages: pd.DataFrame,
+    *,
+    ordinary: Iterable[str] = (),
+    joining: Joining | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the attacks that hold, with their campaigns, and the campaigns table, worst first.
+
+    Suspicions that no campaign confirms are left out. The keys in ordinary are carried by customers too: they join
+    nobody, but for numbers (a customer may call whom a fraudster calls).
+    """
+    joining = joining or Joining()
+    if attacks.empty:
+        return ATTACKS.empty(), CAMPAIGNS.empty()
+    attacks = attacks.sort_values(["start", "attack"], kind="stable", ignore_index=True)
+    party = _parties(attacks, joining.rest)
+    links = _links(attacks, party, frozenset(ordinary))
+    group = _join(attacks, party, links, joining)
+    links["group"] = group[links["party"]]
+    holds = _confirmed(attacks, group[party], links, joining)
+    attacks, groups = attacks[holds].reset_index(drop=True), group[party][holds]
+    if attacks.empty:
+        return ATTACKS.empty(), CAMPAIGNS.empty()
+    links = links[links["group"].isin(groups)]
+    campaigns = _describe(attacks, groups, links, messages)
+    named = campaigns.set_index("group")["campaign"]
+    attacks = attacks.assign(campaign=named.reindex(groups).to_numpy())
+    rank = campaigns["outcome"].map(OUTCOMES.index)
+    campaigns = campaigns.assign(rank=rank).sort_values(
+        ["rank", "messages", "campaign"], ascending=[False, False, True], kind="stable"
+    )
+    return ATTACKS.conform(attacks), CAMPAIGNS.conform(campaigns)
+
+
+def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
+    """Return a number for each attack: the same for attacks of one source without a rest between them."""
+    ordered = attacks[["source", "start", "end"]].sort_values(["source", "start"], kind="stable")
+    source = ordered["source"].astype("str")
+    reached = ordered["end"].groupby(source).cummax().groupby(source).shift()
+    begins = (source != source.shift()) | (ordered["start"] - reached > pd.Timedelta(rest))
+    return (begins.cumsum() - 1).reindex(attacks.index).to_numpy(dtype=np.int64)
+
+
+def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str]) -> pd.DataFrame:
+    """Return a row for each party and key: party, key, kind, strength, value, start, end."""
+    keys = attacks[["keys", "start", "end"]].assign(party=party).explode("keys").dropna(subset=["keys"])
+    parts = keys["keys"].astype("str").str.partition(":")
+    links = keys.assign(key=keys["keys"].astype("str"), kind=parts[0], value=parts[2]).drop(columns="keys")
+    links = links[(links["kind"] == "number") | ~links["key"].isin(ordinary)]
+    links["strength"] = links["kind"].map(STRENGTH).astype("int64")
+    grouped = links.groupby(["party", "key", "kind", "value", "strength"], as_index=False, observed=True)
+    return grouped.agg(start=("start", "min"), end=("end", "max"))
+
+
+def _join(
+    attacks: pd.DataFrame, party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining
+) -> "NDArray[np.int64]":
+    """Return the group of each party: first by the strongest keys, then each weaker kind places what is left."""
+    count = int(party.max()) + 1
+    group = np.arange(count)
+    anchored = np.zeros(count, np.bool_)
+    for strength in sorted(set(STRENGTH.values())):
+        level = links[links["strength"] == strength]
+        if strength == max(STRENGTH.values()):
+            level = _apart(level, joining.near)
+        group, anchored = _place(group, anchored, level)
+    return group
+
+
+def _apart(links: pd.DataFrame, near: timedelta) -> pd.DataFrame:
+    """Return the links with keys that a silence longer than near splits."""
+    ordered = links.sort_values(["key", "start"], kind="stable")
+    reached = ordered["end"].groupby(ordered["key"]).cummax().groupby(ordered["key"]).shift()
+    begins = (ordered["start"] - reached > pd.Timedelta(near)).groupby(ordered["key"]).cumsum()
+    return ordered.assign(key=ordered["key"] + "#" + begins.astype("str"))
+
+
+def _place(
+    group: "NDArray[np.int64]", anchored: "NDArray[np.bool_]", links: pd.DataFrame
+) -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
+    """Return the groups after one kind of keys: anchored groups attract, and are never joined with each other."""
+    if links.empty:
+        return group, anchored
+    pairs = links.assign(group=group[links["party"]], anchored=anchored[links["party"]])
+    held = pairs[pairs["anchored"]].groupby("key")["group"].nunique()
+    pairs = pairs[~pairs["anchored"] | pairs["key"].map(held).astype("float64").fillna(0).eq(1)]
+    merged = _components(group, pairs)
+    anchors = pd.DataFrame({"merged": merged, "old": np.where(anchored, group, -1)})
+    clash = anchors[anchors["old"] >= 0].drop_duplicates().groupby("merged").size()
+    if (clash > 1).any():
+        merged = _components(group, pairs[~pairs["anchored"]])
+    touched = np.isin(merged, merged[links["party"]])
+    return merged, anchored | touched
+
+
+def _components(group: "NDArray[np.int64]", pairs: pd.DataFrame) -> "NDArray[np.int64]":
+    """Return the groups after joining all groups that share a key, numbered anew."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    keys = pd.factorize(pairs["key"])[0] + group.max() + 1
+    size = int(max(keys.max(initial=0), group.max())) + 1
+    graph = coo_matrix((np.ones(len(keys)), (pairs["group"].to_numpy(), keys)), shape=(size, size))
+    _, labels = connected_components(graph, directed=False)
+    return np.asarray(labels, dtype=np.int64)[group]
+
+
+def _confirmed(
+    attacks: pd.DataFrame, group: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining
+) -> "pd.Series[bool]":
+    """Say which attacks hold: those that are sure, and suspicions in good company."""
+    sure = attacks["confidence"] >= joining.sure
+    company = pd.Series(sure.groupby(group).transform("any").to_numpy(), index=attacks.index)
+    needed = {"number": joining.wanting, "handwriting": joining.writing}
+    shared = links.groupby(["group", "kind", "key"], observed=True)["party"].nunique().reset_index()
+    enough = shared["party"] >= shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
+    crowd = set(shared.loc[enough, "group"])
+    return sure | company | pd.Series([number in crowd for number in group], index=attacks.index)
+
+
+def _describe(
+    attacks: pd.DataFrame, group: "NDArray[np.int64]", links: pd.DataFrame, messages: pd.DataFrame
+) -> pd.DataFrame:
+    grouped = attacks.groupby(group)
+    campaigns = grouped.agg(start=("start", "min"), end=("end", "max"))
+    campaigns["outcome"] = grouped["outcome"].agg(lambda words: max(words, key=OUTCOMES.index))
+    campaigns["kinds"] = grouped["kind"].agg(lambda kinds: list(dict.fromkeys(kinds)))
+    campaigns["sources"] = grouped["source"].agg(lambda values: sorted(set(values)))
+    campaigns["tools"] = grouped["tool"].agg(lambda values: sorted(set(values.dropna())))
+    for name in ("targets", "numbers", "prefixes", "accounts", "passwords", "found", "breached", "answered"):
+        campaigns[name] = grouped[name].agg(lambda cells: sorted({value for cell in cells for value in cell}))
+    campaigns["confidence"] = _confidence(grouped, campaigns["sources"].str.len())
+    campaigns["messages"] = _messages(campaigns, messages)
+    reasons = _reasons(links)
+    campaigns["reasons"] = [reasons.get(number) or _alone(row) for number, row in campaigns.iterrows()]
+    campaigns["title"] = [title(row) for _, row in campaigns.iterrows()]
+    campaigns["campaign"] = _ids(campaigns, links)
+    return campaigns.rename_axis("group").reset_index()
+
+
+def _confidence(grouped: Any, sources: "pd.Series[int]") -> "pd.Series[float]":
+    """Return the best confidence of an attack; for suspicions alone, what their number makes of them."""
+    best = grouped["confidence"].max()
+    return best.where(best >= 0.5, (0.6 + 0.02 * sources).clip(upper=0.95))
+
+
+def _messages(campaigns: pd.DataFrame, messages: pd.DataFrame) -> "pd.Series[int]":
+    """Return how many requests the sources of each campaign sent while it lasted."""
+    members = campaigns["sources"].explode().rename("source").rename_axis("group").reset_index()
+    members = members.merge(campaigns[["start", "end"]], left_on="group", right_index=True)
+    source = messages["source"].astype("str")
+    sent = pd.DataFrame({"source": source, "time": messages["time"]})[messages["status"].isna()]
+    sent = sent[sent["source"].isin(set(members["source"]))].merge(members, on="source")
+    during = sent[(sent["time"] >= sent["start"]) & (sent["time"] <= sent["end"])]
+    return during.groupby("group").size().reindex(campaigns.index, fill_value=0)
+
+
+def _reasons(links: pd.DataFrame) -> dict[int, list[str]]:
+    """Return, for each group, what its parties share, the strongest and the most shared first."""
+    shared = links.groupby(["group", "strength", "kind", "value"], observed=True)["party"].nunique().reset_index()
+    shared = shared[shared["party"] >= 2].sort_values(
+        ["group", "strength", "kind", "party", "value"], ascending=[True, True, True, False, True]
+    )
+    shared = shared[shared.groupby(["group", "kind"]).cumcount() < SHOWN]
+    leaked = set(zip(shared["group"], shared["value"].where(shared["kind"] == "leak"), strict=True))
+    reasons: dict[int, list[str]] = {}
+    for row in shared.itertuples():
+        value = _shown(row.kind, row.value)
+        if row.kind == "setup" and (row.group, value) in leaked:
+            continue
+        sentence = f"{WORDS[row.kind].format(value)} ({row.party:,} sources)"
+        known = reasons.setdefault(int(row.group), [])
+        if sentence not in known:
+            known.append(sentence)
+    return reasons
+
+
+def _shown(kind: str, value: str) -> str:
+    if kind == "handwriting":
+        return value.partition("@")[2]
+    if kind == "setup":
+        return value.rpartition("/")[0]
+    if kind == "identity":
+        user, _, name = value.partition("|")
+        return f'"{name}" <{user}>' if name else user
+    return value
+
+
+def _alone(campaign: "pd.Series[Any]") -> list[str]:
+    """Return the reason of a campaign that no key had to join."""
+    kinds = len(campaign["kinds"])
+    return [f"one source, {kinds} kinds of attack without a rest" if kinds > 1 else "one source, one attack"]
+
+
+KIND_WORDS = {"password-guessing": "password guessing", "toll-fraud": "toll fraud", "ghost-call": "ghost calls"}
+
+
+def title(campaign: "pd.Series[Any]") -> str:
+    """Return a campaign in a few words: its tools, what it did, and what it wanted."""
+    kinds = [KIND_WORDS.get(kind, kind) for kind in campaign["kinds"] if kind != "tool"]
+    does = ", ".join(kinds) or "scanning"
+    if campaign["numbers"]:
+        wanted = " and ".join("+" + number for number in campaign["numbers"][:2])
+        does += f" to {wanted}" + (f" and {len(campaign['numbers']) - 2} more" if len(campaign["numbers"]) > 2 else "")
+    return f"{', '.join(campaign['tools'])}: {does}" if campaign["tools"] else does
+
+
+def _ids(campaigns: pd.DataFrame, links: pd.DataFrame) -> list[str]:
+    """Return an id for each campaign: a hash of its strongest key, so that it has the same id in another capture."""
+    ranked = links.groupby(["group", "strength", "kind", "value"], observed=True)["party"].nunique().reset_index()
+    order = {kind: place for place, kind in enumerate(STRENGTH)}
+    ranked["place"] = ranked["kind"].map(order)
+    ranked = ranked.sort_values(["group", "place", "party", "value"], ascending=[True, True, False, True])
+    strongest = ranked.drop_duplicates("group").set_index("group")
+    ids: list[str] = []
+    for number, row in campaigns.iterrows():
+        key = f"source:{row['sources'][0]}"
+        if number in strongest.index and (strongest.at[number, "strength"] < 3 or len(row["sources"]) > 1):
+            key = f"{strongest.at[number, 'kind']}:{strongest.at[number, 'value']}"
+        ids.append(_id(key, ids))
+    return ids
+
+
+def _id(key: str, taken: list[str]) -> str:
+    digest = b32encode(blake2b(key.encode(errors="replace"), digest_size=20).digest()).decode().lower()
+    length = 4
+    while digest[:length] in taken and length < len(digest):
+        length += 2
+    return digest[:length]

@@ -1,0 +1,72 @@
+"""Messages to attacks: each file here finds one kind of attack, looking at one source at a time.
+
+A detector is a frozen dataclass of thresholds. It gets the opening requests (analyzer.evidence) and returns
+rows of the attacks table. A confidence below SURE is a suspicion: it becomes an attack only where a campaign
+of several sources confirms it (analyzer.campaigns).
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from analyzer.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SURE = 0.5
+"""The confidence from which a finding is an attack by itself."""
+
+
+class Detector(Protocol):
+    """A frozen dataclass of thresholds that turns opening requests into attacks."""
+
+    kind: ClassVar[str]
+    """The kind of the attacks that it finds."""
+
+    def __call__(self, requests: "pd.DataFrame") -> "pd.DataFrame":
+        """Return one row of the attacks table for each attack found."""
+
+
+DETECTORS: Registry[type[Detector]] = Registry(
+    "detector",
+    {
+        "known-tool": "analyzer.detectors.known_tool:KnownTool",
+        "sweep": "analyzer.detectors.sweep:Sweep",
+        "enumeration": "analyzer.detectors.enumeration:Enumeration",
+        "password-guessing": "analyzer.detectors.password_guessing:PasswordGuessing",
+        "toll-fraud": "analyzer.detectors.toll_fraud:TollFraud",
+        "ghost-call": "analyzer.detectors.ghost_call:GhostCall",
+        "flood": "analyzer.detectors.flood:Flood",
+        "probe": "analyzer.detectors.probe:Probe",
+    },
+)
+
+
+def find_attacks(messages: "pd.DataFrame", detectors: Iterable[Detector] | None = None) -> "pd.DataFrame":
+    """Return what the detectors find in messages (with transactions followed); by default all detectors do.
+
+    The rows are in the order of time and have no campaign yet; suspicions are among them.
+    """
+    import pandas as pd
+
+    from analyzer.evidence import opening_requests
+    from analyzer.tables import ATTACKS
+
+    if detectors is None:
+        detectors = [detector() for detector in DETECTORS.values()]
+    requests = opening_requests(messages)
+    found = [attacks for detect in detectors if len(attacks := detect(requests))]
+    if not found:
+        return ATTACKS.empty()
+    attacks = pd.concat(found).sort_values(["start", "source", "kind"], kind="stable", ignore_index=True)
+    return ATTACKS.conform(attacks.assign(attack=_names(attacks)))
+
+
+def _names(attacks: "pd.DataFrame") -> list[str]:
+    """Return an id for each attack: the same source, kind and start give the same id in any capture."""
+    from hashlib import blake2b
+
+    return [
+        blake2b(f"{source} {kind} {start.value}".encode(), digest_size=5).hexdigest()
+        for source, kind, start in zip(attacks["source"], attacks["kind"], attacks["start"], strict=True)
+    ]

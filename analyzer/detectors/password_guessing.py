@@ -1,0 +1,108 @@
+"""Guessing passwords: credentials that fail, again and again, or for one account after another."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+import pandas as pd
+
+from analyzer.evidence import describe
+from analyzer.tables import ATTACKS
+
+REFUSED = (400, 401, 403, 404, 407, 603)
+"""What servers answer to credentials that they do not accept (Asterisk, Kamailio, FreeSWITCH, Cisco)."""
+GUESS = ["bout", "account"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordGuessing:
+    """Credentials were refused too often, too fast or for too many accounts to be a telephone's mistake.
+
+    A telephone with a wrong password tries one account, at the pace of its registration timer, and keeps its
+    Call-ID (RFC 3261 10.2.4); a challenge that replaces an old nonce is followed by success. A guesser makes
+    each try anew, quickly, or walks through accounts.
+    """
+
+    kind: ClassVar[str] = "password-guessing"
+    technique: ClassVar[str] = "T1110"
+
+    attempts: int = 20
+    """Refusals in a row for one account, each a call of its own or a guess without a pause, that are an attack."""
+    hammering: int = 120
+    """Refusals in a row for one account in the manner of a telephone that are an attack, if they come fast."""
+    pace: timedelta = timedelta(seconds=10)
+    """The mean time between refusals below which they come fast."""
+    accounts: int = 5
+    """Accounts refused and never accepted that are an attack, if most tries are calls of their own."""
+    fresh: float = 0.5
+    """The share of tries with a Call-ID of their own from which on they are calls of their own."""
+
+    def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
+        """Return one attack for each bout that guesses, with the accounts that gave way as breached."""
+        tries = requests[requests["authorized"] & requests["account"].notna() & ~requests["repeated"]]
+        if tries.empty:
+            return ATTACKS.empty()
+        tries = tries.assign(account=tries["auth_user"].astype("str").fillna(tries["account"].astype("str")))
+        runs = self._runs(tries)
+        guilty = self._guilty(tries, runs)
+        if not guilty.any():
+            return ATTACKS.empty()
+        bouts = guilty[guilty].index
+        rows = self._rows(requests[requests["bout"].isin(bouts)], tries, runs)
+        return describe(rows, kind=self.kind, technique=self.technique, confidence=_confidence(runs, bouts))
+
+    def _runs(self, tries: pd.DataFrame) -> pd.DataFrame:
+        """Return, for each bout and account: refusals, the longest run of them, its pace, calls and success."""
+        refused = tries["answer"].isin(REFUSED).fillna(value=False).astype(bool)
+        accepted = tries["accepted"]
+        keys = [tries["bout"], tries["account"]]
+        run = accepted.groupby(keys, observed=True).cumsum()
+        failed = tries[refused].assign(run=run)
+        grouped = failed.groupby([*GUESS, "run"], observed=True)
+        runs = grouped.agg(
+            refused=("time", "size"), start=("time", "min"), end=("time", "max"), calls=("call_id", "nunique"),
+            guesses=("cseq", "nunique"), passwords=("tag_password", "nunique"),
+        )  # fmt: skip
+        runs = runs.reset_index().sort_values([*GUESS, "refused"], ascending=[True, True, False])
+        runs = runs.drop_duplicates(GUESS).set_index(GUESS)
+        runs["accepted"] = accepted.groupby(keys, observed=True).any().reindex(runs.index, fill_value=False)
+        return runs
+
+    def _guilty(self, tries: pd.DataFrame, runs: pd.DataFrame) -> "pd.Series[bool]":
+        pace = (runs["end"] - runs["start"]) / (runs["refused"] - 1).clip(lower=1)
+        fast = pace <= self.pace
+        anew = (runs["calls"] >= self.fresh * runs["refused"]) | (runs["guesses"] < self.fresh * runs["refused"])
+        told = runs["passwords"] >= 2
+        hammered = (runs["refused"] >= self.attempts) & anew & fast
+        hammered |= (runs["refused"] >= self.hammering) & fast
+        failing = runs[~runs["accepted"] | (runs["refused"] >= self.attempts)]
+        walked = failing.groupby("bout").agg(accounts=("refused", "size"), refused=("refused", "sum"), calls=("calls", "sum"))
+        walking = (walked["accounts"] >= self.accounts) & (walked["calls"] >= self.fresh * walked["refused"])
+        customers = tries[tries["accepted"]].groupby("bout")["account"].nunique()
+        walking &= customers.reindex(walked.index, fill_value=0) < walked["accounts"]
+        guilty = (hammered | told).groupby(level="bout").any()
+        return guilty | walking.reindex(guilty.index, fill_value=False)
+
+    def _rows(self, requests: pd.DataFrame, tries: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the requests of the guessing, those without credentials that drew the challenges among them.
+
+        An account counts as breached if its credentials were accepted after guesses for it, or in the handwriting of
+        the guesses; not if the source had used it before: an innocent telephone may share the address.
+        """
+        account = requests["auth_user"].astype("str").fillna(requests["account"].astype("str"))
+        rows = requests.assign(account=account)
+        run = runs.reindex(pd.MultiIndex.from_frame(rows[GUESS])).set_axis(rows.index)
+        guessed = run["refused"].fillna(0)
+        accepted = rows["accepted"] & rows["authorized"]
+        first = rows["bout"].map(runs.groupby(level="bout")["start"].min())
+        before = accepted & (rows["time"] < run["start"].fillna(first))
+        owned = before.groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
+        hand = set(tries.loc[tries["answer"].isin(REFUSED).fillna(value=False), "layout"].dropna().unique())
+        breached = accepted & ~owned & ((guessed >= 2) | rows["layout"].isin(hand))
+        wanted = ((rows["method"] == "REGISTER") | (guessed > 0)) & ~owned
+        return rows.assign(breached=breached, account=account.astype("category"))[wanted]
+
+
+def _confidence(runs: pd.DataFrame, bouts: "pd.Index[int]") -> "pd.Series[float]":
+    refused = runs.loc[runs.index.get_level_values("bout").isin(bouts), "refused"].groupby(level="bout").sum()
+    return 0.85 + 0.14 * (refused / 100).clip(upper=1)

@@ -1,0 +1,62 @@
+"""Looking for SIP servers: one source, many targets."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+from analyzer.evidence import REPLIED, describe, per_bout
+from analyzer.tables import ATTACKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Many targets were asked once or twice each, and few of them know the source.
+
+    A server that looks after its telephones asks the same targets again and again, and they answer; a sweep
+    asks each target once, and most are silent or refuse.
+    """
+
+    kind: ClassVar[str] = "sweep"
+    technique: ClassVar[str] = "T1595.001"
+
+    targets: int = 10
+    """The targets, as address and port, without success that make a sweep."""
+    rounds: float = 3.0
+    """Requests per target (retransmissions left out): with more of them the source is a visitor that comes back."""
+    served: float = 0.5
+    """The share of targets that accept the source from which on it is a customer."""
+    sure: int = 40
+    """The number of targets at which the confidence is highest."""
+
+    def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
+        """Return one attack for each bout that visits enough strangers."""
+        target = requests["destination"].astype("str") + " " + requests["destination_port"].astype("str")
+        asked = requests.assign(target=target.astype("category"))
+        asked = asked[~asked["from_server"]]
+        fresh = ~asked["repeated"]
+        welcome = asked["accepted"] | asked["pursued"] | (asked["level"] > REPLIED + 1)
+        total = per_bout(asked, fresh, "target")
+        cold = total - per_bout(asked, welcome, "target")
+        rounds = asked[fresh].groupby("bout").size() / total
+        customers = 1 - cold / total.where(total > 0)
+        swept = (cold >= self.targets) & (rounds <= self.rounds) & (customers < self.served)
+        steady = _steady(asked[fresh])
+        swept &= ~steady.reindex(swept.index, fill_value=False)
+        rows = asked[asked["bout"].map(swept).astype(bool)]
+        if rows.empty:
+            return ATTACKS.empty()
+        confidence = 0.8 + 0.18 * (cold / self.sure).clip(upper=1)
+        return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
+
+
+def _steady(requests: pd.DataFrame) -> "pd.Series[bool]":
+    """Say of which bouts at least half of the targets answered 2xx to OPTIONS that name a user of theirs.
+
+    That is a server that watches over its registered telephones, each at its own contact (RFC 3261 11).
+    """
+    watch = requests[requests["method"] == "OPTIONS"]
+    good = watch["answer"].between(200, 299).fillna(value=False).astype(bool)
+    named = per_bout(watch, good, "account") > 0.5 * per_bout(watch, good | ~good, "destination").clip(lower=1)
+    answered = good.groupby(watch["bout"]).mean() > 0.5
+    return named & answered.reindex(named.index, fill_value=False)

@@ -1,0 +1,51 @@
+"""Toll fraud: trying to place chargeable calls, one dial prefix after another."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+from analyzer.evidence import RANG, describe, dialled_calls, per_bout
+from analyzer.tables import ATTACKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TollFraud:
+    """One number behind several prefixes, or many calls abroad by a stranger who is refused.
+
+    A customer dials a number the way that works; a call centre's calls are let through. Who is challenged and
+    has no credentials, and dials on, is looking for a way out.
+    """
+
+    kind: ClassVar[str] = "toll-fraud"
+    technique: ClassVar[str] = "T1496"
+
+    prefixes: int = 3
+    """Different prefixes before one number, by a source without an account, that are an attack."""
+    customer_prefixes: int = 6
+    """The same, by a source whose credentials were accepted."""
+    refused: int = 5
+    """Different strings dialled with an international prefix, without credentials and refused, that are an attack."""
+    share: float = 0.6
+    """Their share of all that the source dials."""
+    sure: int = 8
+    """The number of prefixes, or of refused strings, at which the confidence is highest."""
+
+    def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
+        """Return one attack for each bout that tries its way out."""
+        calls = dialled_calls(requests)
+        if calls.empty:
+            return ATTACKS.empty()
+        customer = calls["bout"].map(requests.groupby("bout")["accepted"].any()).astype(bool)
+        prefixes = calls.groupby(["bout", "number"])["prefix"].transform("nunique")
+        varied = prefixes >= pd.Series(self.prefixes, index=calls.index).mask(customer, self.customer_prefixes)
+        refused = (calls["level"] < RANG) & ~calls["authorized"] & ~calls["pursued"] & ~customer
+        abroad = per_bout(calls, refused & calls["abroad"], "uri_user")
+        insisting = (abroad >= self.refused) & (abroad >= self.share * per_bout(calls, refused | True, "uri_user"))
+        guilty = varied.groupby(calls["bout"]).any() | insisting
+        rows = calls[calls["bout"].map(guilty).astype(bool) & (varied | ~customer)]
+        if rows.empty:
+            return ATTACKS.empty()
+        effort = pd.concat([prefixes.groupby(calls["bout"]).max(), abroad], axis=1).max(axis=1)
+        confidence = 0.75 + 0.23 * (effort / self.sure).clip(upper=1)
+        return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence, accounts="from_user")
