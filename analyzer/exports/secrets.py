@@ -4,7 +4,10 @@ The From tags of SIPVicious are left as they were sent, because they are evidenc
 read the guess that they carry.
 """
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MASK = "••••••"
 SHORT = 4
@@ -26,8 +29,7 @@ def mask_secrets(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table of any kind with the passwords in it masked."""
     frame = frame.copy(deep=False)
     if "passwords" in frame:
-        pairs = [sorted({mask_pair(pair) for pair in pairs}) for pairs in frame["passwords"]]
-        frame["passwords"] = pd.Series(pairs, index=frame.index, dtype="object")
+        frame["passwords"] = frame["passwords"].map(lambda pairs: sorted({mask_pair(pair) for pair in pairs}))
     if "tag_password" in frame:
         frame["tag_password"] = frame["tag_password"].map(mask, na_action="ignore").astype("str")
     return frame

@@ -4,9 +4,10 @@ Every report begins with it. It is worked out once, here, so that the terminal, 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,6 +34,8 @@ NAMES = 5
 """Accounts, numbers and kinds of anomalies that a sentence names."""
 TITLE = 160
 """Characters of a campaign's title."""
+DETAIL = 300
+"""Characters of what is told of an anomaly."""
 LABELS = {"warning": "WARNING", "breach": "BREACH", "answered": "ANSWERED", "advice": "DO NOW", "fates": "PACKETS"}
 """The word before a line, by the line's role."""
 
@@ -84,6 +87,13 @@ def worst_first(campaigns: pd.DataFrame) -> pd.DataFrame:
     return campaigns.loc[order.sort_values(["rank", "messages"], kind="stable").index].reset_index(drop=True)
 
 
+def short_names(captures: Iterable[str]) -> dict[str, str]:
+    """Return the name of each capture, without its folder where no other has that name."""
+    bare = {capture: PurePath(capture).name or capture for capture in captures}
+    often = Counter(bare.values())
+    return {capture: name if often[name] == 1 else capture for capture, name in bare.items()}
+
+
 class _Narrator:
     """Tells one analysis; what several sentences need is worked out once."""
 
@@ -120,6 +130,14 @@ class _Narrator:
     def clock(self) -> Clock:
         return Clock([time for time in self.period if time is not None])
 
+    def name(self, capture: str) -> str:
+        """Return the name of a capture, without its folder where that is enough to know it."""
+        return quoted(self._names.get(capture, capture))
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return short_names(self.captures["capture"].astype("str"))
+
     @cached_property
     def packets(self) -> int:
         return int(self.captures["packets"].sum())
@@ -139,10 +157,12 @@ class _Narrator:
 
     def warnings(self) -> list[Line]:
         """Tell what is wrong with a capture as a whole, and how many packets could not be read."""
-        whole = self.analysis.anomalies[self.analysis.anomalies["packet"] == 0]
+        anomalies = self.analysis.anomalies
+        whole = anomalies[(anomalies["packet"] == 0) & ~anomalies["reason"].isin(self.by_reason("unreadable"))]
+        details = whole["detail"].fillna(whole["reason"].astype("str"))
         told = [
-            f"{quoted(row.capture)}: {quoted(row.detail if isinstance(row.detail, str) else row.reason)}"
-            for row in whole.head(NAMES).itertuples()
+            f"{self.name(str(capture))}: {escape(str(detail), limit=DETAIL)}"
+            for capture, detail in zip(whole["capture"].head(NAMES), details.head(NAMES), strict=True)
         ]
         if len(whole) > NAMES:
             told.append(f"{len(whole) - NAMES:,} more captures are not whole, see the anomalies")
@@ -244,7 +264,7 @@ class _Narrator:
     def _where(self, capture: str | None, packet: int | None) -> str:
         if packet is None:
             return ""
-        of_which = f" of {quoted(capture)}" if capture and len(self.captures) > 1 else ""
+        of_which = f" of {self.name(capture)}" if capture and len(self.captures) > 1 else ""
         return f" (packet {packet:,}{of_which})"
 
     # --- who they are
@@ -268,7 +288,7 @@ class _Narrator:
             cells = self._campaign(campaign)
             lines.append(Line("campaign", "  ".join(cell for cell in cells if cell), cells))
             reasons = [escape(str(reason), limit=TITLE) for reason in campaign["reasons"]]
-            if reasons:
+            if reasons and len(campaign["sources"]) > 1:
                 more = f"; and {len(reasons) - REASONS:,} more" if len(reasons) > REASONS else ""
                 lines.append(Line("reasons", f"joined by: {'; '.join(reasons[:REASONS])}{more}"))
         if len(campaigns) > CAMPAIGNS:
@@ -317,7 +337,7 @@ def _number(call: AnsweredCall) -> Number:
 
 def _others(verdicts: Counter[str]) -> str:
     """Return '22 other sources look innocent, 1 suspicious'."""
-    told = []
+    told: list[str] = []
     for verdict in ("innocent", "suspicious", "attacking"):
         number = verdicts[verdict]
         if number and told:

@@ -1,0 +1,327 @@
+"""The tables of the HTML report: their first rows, in words."""
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from math import isnan
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from analyzer.reports.answer import short_names, worst_first
+from analyzer.reports.cards import proofs
+from analyzer.reports.phone import describe_number
+from analyzer.reports.words import listed, quoted
+
+if TYPE_CHECKING:
+    from analyzer.analysis import Analysis
+
+ROWS = 50
+"""Rows of a table that the page shows; the exports hold all."""
+NAMES = 4
+"""Values of a list that a cell shows."""
+VERDICTS = ("attacking", "suspicious", "innocent")
+PACKAGES = ("sipscope", "numba", "numpy", "pandas", "pyarrow", "scipy", "matplotlib", "phonenumbers")
+
+
+class Column(NamedTuple):
+    """The name of a column, and the classes of its cells."""
+
+    name: str
+    looks: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as the page shows it."""
+
+    name: str
+    title: str
+    columns: list[Column]
+    rows: list[list[str]]
+    note: str = ""
+
+
+def grids(analysis: "Analysis", attacks: pd.DataFrame) -> list[Grid]:
+    """Return the tables of the page that have rows; attacks may have its passwords masked."""
+    names = short_names(analysis.captures["capture"].astype("str"))
+    every = [
+        _attacks(attacks, names),
+        _sources(analysis.sources),
+        _numbers(attacks),
+        _accounts(attacks),
+        _captures(analysis.captures, names),
+        _fates(analysis.fates),
+        _anomalies(analysis.anomalies, names),
+        _versions(),
+    ]
+    return [grid for grid in every if grid.rows]
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of this program and of what it counts with."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return {**found, "Python": platform.python_version()}
+
+
+def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
+    columns = [
+        Column("kind", "fixed"),
+        Column("source", "fixed mono"),
+        Column("tool", "fixed"),
+        Column("from (UTC)", "fixed"),
+        Column("to", "fixed"),
+        Column("requests", "num"),
+        Column("targets", "num"),
+        Column("after", "wrap"),
+        Column("outcome", "badge fixed"),
+        Column("sure", "num"),
+        Column("ATT&CK", "fixed"),
+        Column("campaign", "fixed mono"),
+        Column("packets", "wrap"),
+    ]
+    rows = [
+        [
+            _text(attack["kind"]),
+            _text(attack["source"]),
+            _text(attack["tool"]),
+            *_times(attack["start"], attack["end"]),
+            f"{attack['messages']:,}",
+            f"{len(attack['targets']):,}",
+            _after(attack),
+            _text(attack["outcome"]),
+            _share(attack["confidence"]),
+            _text(attack["technique"]),
+            _text(attack["campaign"]),
+            _packets(attack, names),
+        ]
+        for _, attack in worst_first(attacks).head(ROWS).iterrows()
+    ]
+    return Grid("attacks", "Attacks", columns, rows, _note(len(attacks), "attacks", "The worst"))
+
+
+def _sources(sources: pd.DataFrame) -> Grid:
+    columns = [
+        Column("source", "fixed mono"),
+        Column("verdict", "badge fixed"),
+        Column("why", "wrap"),
+        Column("proven by", "wrap"),
+        Column("first (UTC)", "fixed"),
+        Column("last", "fixed"),
+        Column("requests", "num"),
+        Column("methods", "wrap"),
+        Column("answers", "wrap"),
+        Column("targets", "num"),
+        Column("User-Agents", "wrap"),
+        Column("tools", "fixed"),
+        Column("campaign", "fixed mono"),
+    ]
+    order = sources.assign(rank=sources["verdict"].astype("str").map({name: i for i, name in enumerate(VERDICTS)}))
+    order = order.sort_values(["rank", "requests"], ascending=[True, False], kind="stable")
+    rows = [
+        [
+            _text(source["source"]),
+            _text(source["verdict"]),
+            _text(source["why"]),
+            _text(source["proven"]) or ("may be forged" if source["verdict"] == "attacking" else ""),
+            *_times(source["first"], source["last"]),
+            f"{source['requests']:,}",
+            _few(source["methods"]),
+            _few(source["answers"]),
+            f"{len(source['targets']):,}",
+            _few(source["user_agents"]),
+            _few(source["tools"]),
+            _text(source["campaign"]),
+        ]
+        for _, source in order.head(ROWS).iterrows()
+    ]
+    return Grid("sources", "Sources", columns, rows, _note(len(sources), "sources", "The worst and busiest"))
+
+
+def _numbers(attacks: pd.DataFrame) -> Grid:
+    columns = [
+        Column("number wanted", "fixed"),
+        Column("country"),
+        Column("sources", "num"),
+        Column("attacks", "num"),
+        Column("prefixes tried", "wrap"),
+        Column("answered, as dialled", "wrap"),
+    ]
+    rows = []
+    spread = attacks.explode("numbers").dropna(subset=["numbers"])
+    for wanted, found in _largest(spread, "numbers"):
+        number = describe_number(str(wanted))
+        prefixes = {prefix for prefixes in found["prefixes"] for prefix in prefixes}
+        calls = {call for calls in found["answered"] for call in calls if str(call).endswith(str(wanted).lstrip("+"))}
+        rows.append(
+            [
+                number.text,
+                number.country,
+                f"{found['source'].nunique():,}",
+                f"{len(found):,}",
+                _few(sorted(prefixes), 4 * NAMES),
+                _few(sorted(calls)),
+            ]
+        )
+    return Grid(
+        "numbers", "Numbers wanted", columns, rows, _note(spread["numbers"].nunique(), "attacks", "The most wanted")
+    )
+
+
+def _accounts(attacks: pd.DataFrame) -> Grid:
+    columns = [
+        Column("account", "fixed"),
+        Column("what became of it", "badge fixed"),
+        Column("sources", "num"),
+        Column("attacks", "num"),
+        Column("passwords guessed", "wrap"),
+    ]
+    breached = {account for accounts in attacks["breached"] for account in accounts}
+    found = {account for accounts in attacks["found"] for account in accounts}
+    spread = attacks.explode("accounts").dropna(subset=["accounts"]).rename(columns={"accounts": "account"})
+    spread = spread.assign(rank=spread["account"].isin(breached) * 2 + spread["account"].isin(found))
+    rows = []
+    for account, tried in _largest(spread, "account"):
+        became = "breached" if account in breached else "exists" if account in found else ""
+        guesses = {pair for pairs in tried["passwords"] for pair in pairs if pair.startswith(f"{account}:")}
+        rows.append(
+            [
+                quoted(account),
+                became,
+                f"{tried['source'].nunique():,}",
+                f"{len(tried):,}",
+                _few(sorted(guesses), 2 * NAMES),
+            ]
+        )
+    return Grid(
+        "accounts", "Accounts tried", columns, rows, _note(spread["account"].nunique(), "attacks", "The worst hit")
+    )
+
+
+def _largest(spread: pd.DataFrame, column: str) -> Iterable[tuple[Any, pd.DataFrame]]:
+    """Return the values of a column with their rows: the highest rank first, then those with most rows."""
+    tally = spread.groupby(column, sort=True).size().rename("rows").to_frame()
+    tally["rank"] = spread.groupby(column)["rank"].max() if "rank" in spread else 0
+    for value in tally.sort_values(["rank", "rows"], ascending=False, kind="stable").head(ROWS).index:
+        yield value, spread[spread[column] == value]
+
+
+def _captures(captures: pd.DataFrame, names: dict[str, str]) -> Grid:
+    columns = [
+        Column("capture", "wrap"),
+        Column("format"),
+        Column("bytes", "num"),
+        Column("packets", "num"),
+        Column("SIP messages", "num"),
+        Column("dropped", "num"),
+        Column("from (UTC)", "fixed"),
+        Column("to", "fixed"),
+    ]
+    rows = [
+        [
+            quoted(names.get(capture["capture"], capture["capture"])),
+            _text(capture["format"]),
+            f"{capture['bytes']:,}",
+            f"{capture['packets']:,}",
+            f"{capture['messages']:,}",
+            "unknown" if pd.isna(capture["dropped"]) else f"{capture['dropped']:,}",
+            *_times(capture["start"], capture["end"]),
+        ]
+        for _, capture in captures.head(ROWS).iterrows()
+    ]
+    return Grid("captures", "Captures", columns, rows, _note(len(captures), "captures", "The first"))
+
+
+def _fates(fates: pd.DataFrame) -> Grid:
+    columns = [Column("fate", "fixed"), Column("reason", "wrap"), Column("packets", "num"), Column("share", "num")]
+    named = fates.assign(**{name: fates[name].astype("str").fillna("") for name in ("fate", "reason")})
+    counts = named.groupby(["fate", "reason"])["packets"].sum().sort_values(ascending=False)
+    total = int(counts.sum())
+    rows = [
+        [
+            str(fate).replace("-", " "),
+            str(reason).replace("-", " "),
+            f"{packets:,}",
+            f"{packets / total:.1%}" if total else "",
+        ]
+        for (fate, reason), packets in counts.items()
+    ]
+    note = f"Every packet has one fate; together they are {total:,} packets."
+    return Grid("fates", "What became of the packets", columns, rows, note)
+
+
+def _anomalies(anomalies: pd.DataFrame, names: dict[str, str]) -> Grid:
+    columns = [
+        Column("reason", "fixed"),
+        Column("how many", "num"),
+        Column("the first of them", "fixed"),
+        Column("detail", "wrap"),
+    ]
+    firsts = anomalies.drop_duplicates("reason")
+    counts = anomalies["reason"].value_counts()
+    rows = [
+        [_text(first["reason"]), f"{counts[first['reason']]:,}", _place(first, names), _text(first["detail"])]
+        for _, first in firsts.dropna(subset=["reason"]).iterrows()
+    ]
+    rows.sort(key=lambda row: -int(row[1].replace(",", "")))
+    note = "Traffic that could not be understood, by reason; each one is in anomalies.csv."
+    return Grid("anomalies", "Anomalies", columns, rows[:ROWS], note)
+
+
+def _versions() -> Grid:
+    rows = [[name, number] for name, number in versions().items()]
+    return Grid("versions", "Versions", [Column("program", "fixed"), Column("version")], rows)
+
+
+def _note(number: int, table: str, which: str) -> str:
+    return f"{which} {ROWS} are shown; all {number:,} are in {table}.csv." if number > ROWS else ""
+
+
+def _place(anomaly: "pd.Series", names: dict[str, str]) -> str:
+    capture = names.get(anomaly["capture"], _text(anomaly["capture"]))
+    return f"{quoted(capture)}, packet {anomaly['packet']:,}" if anomaly["packet"] else quoted(capture)
+
+
+def _after(attack: "pd.Series") -> str:
+    """Return what an attack was after: numbers, else accounts."""
+    if attack["numbers"]:
+        return listed((describe_number(str(number)).text for number in attack["numbers"]), NAMES)
+    return _few(attack["accounts"])
+
+
+def _packets(attack: "pd.Series", names: dict[str, str]) -> str:
+    packets = listed(proofs(attack), NAMES)
+    capture = attack["capture"]
+    many = len(names) > 1 and isinstance(capture, str)
+    return f"{packets} of {quoted(names.get(capture, capture))}" if packets and many else packets
+
+
+def _times(start: object, end: object) -> list[str]:
+    """Return when it began and when it ended, the date said once."""
+    first = start if isinstance(start, pd.Timestamp) else None
+    last = end if isinstance(end, pd.Timestamp) else None
+    same = first is not None and last is not None and first.date() == last.date()
+    return [
+        "" if first is None else f"{first:%Y-%m-%d %H:%M:%S}",
+        "" if last is None else f"{last:%H:%M:%S}" if same else f"{last:%Y-%m-%d %H:%M:%S}",
+    ]
+
+
+def _few(values: Iterable[object], limit: int = NAMES) -> str:
+    return listed(map(quoted, values), limit)
+
+
+def _text(value: object) -> str:
+    return quoted(value) if isinstance(value, str) else ""
+
+
+def _share(value: object) -> str:
+    return f"{value:.0%}" if isinstance(value, float) and not isnan(value) else ""

@@ -1,0 +1,157 @@
+"""The report as one HTML file: it asks for nothing from anywhere, runs no script, and begins with the answer."""
+
+import re
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from analyzer.exports.escape import escape
+from analyzer.exports.files import open_whole
+from analyzer.exports.secrets import mask_secrets
+from analyzer.reports import charts
+from analyzer.reports.answer import Line, answer
+from analyzer.reports.cards import campaign_cards
+from analyzer.reports.grids import grids, versions
+from analyzer.reports.words import span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analyzer.analysis import Analysis
+
+CARDS = 40
+"""Campaigns that get a card."""
+THEME = {
+    charts.INK: "var(--ink)",
+    charts.FAINT: "var(--faint)",
+    charts.GRID: "var(--grid)",
+    charts.PAPER: "var(--card)",
+}
+"""The colours of charts that follow the theme of the page."""
+CELL = 300
+"""Characters of a text that the page shows at most."""
+
+
+class Chart(NamedTuple):
+    """A drawn chart and what it says in words."""
+
+    svg: Markup
+    alternative: str
+
+
+def write_html(analysis: "Analysis", path: str | Path, *, show_secrets: bool = False) -> None:
+    """Write the report to path; passwords are masked unless show_secrets is true.
+
+    Raises SettingsError if the path cannot be written.
+    """
+    page = render_html(analysis, show_secrets=show_secrets)
+    with open_whole(path) as file:
+        file.write(page.encode("utf-8", "backslashreplace"))
+
+
+def render_html(analysis: "Analysis", *, show_secrets: bool = False) -> str:
+    """Return the report as the text of a page."""
+    told = answer(analysis, show_secrets=show_secrets)
+    attacks = analysis.attacks if show_secrets else mask_secrets(analysis.attacks)
+    campaigns = analysis.campaigns if show_secrets else mask_secrets(analysis.campaigns)
+    drawn, colours = _charts(analysis)
+    cards = campaign_cards(campaigns, attacks, analysis, colours)
+    page = _environment().get_template("report.html.j2")
+    return page.render(
+        answer=told,
+        summary=_summary(told.of("campaign", "reasons", "more")),
+        mood=_mood({line.role for line in told.lines}),
+        period=_period(analysis),
+        cards=cards[:CARDS],
+        cards_note=_more(len(cards), CARDS, "campaigns"),
+        charts=drawn,
+        tables=grids(analysis, attacks),
+        style=Markup(_style()),  # noqa: S704  our own file
+        version=versions()["sipscope"],
+    )
+
+
+def _environment() -> Environment:
+    loader = PackageLoader("analyzer.reports", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters["slug"] = _slug
+    return environment
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401
+    """Return what a page shows of a value: of text, only what can be seen, and no more than fits."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return "" if value is None else value
+    return escape(value, limit=CELL * 4)
+
+
+def _slug(text: object) -> str:
+    """Return text as a word that may stand in an attribute."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", str(text))[:40]
+
+
+def _style() -> str:
+    return (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+
+
+def _summary(lines: list[Line]) -> list[tuple[Line, bool]]:
+    """Return the lines on campaigns, each with whether reasons follow it."""
+    following = [line.role == "reasons" for line in lines[1:]] + [False]
+    return list(zip(lines, following, strict=True))
+
+
+def _mood(roles: set[str]) -> str:
+    if "breach" in roles:
+        return "breached"
+    return "attacked" if roles & {"answered", "campaign", "advice"} else "calm"
+
+
+def _period(analysis: "Analysis") -> str:
+    captures = analysis.captures
+    first, last = captures["start"].min(), captures["end"].max()
+    return span(first, last) if captures["start"].notna().any() and captures["end"].notna().any() else ""
+
+
+def _more(number: int, limit: int, what: str) -> str:
+    return f"The worst {limit} are shown; all {number:,} are in {what}.csv." if number > limit else ""
+
+
+def _charts(analysis: "Analysis") -> tuple[list[Chart], dict[str, str]]:
+    """Return the charts and the colour that they give to each campaign."""
+    messages = analysis.messages
+    if messages.empty:
+        return [], {}
+    over_time = charts.messages_over_time(messages, analysis.attacks)
+    drawn = [
+        over_time,
+        charts.methods_and_responses(messages),
+        charts.claimed_and_recognised(messages),
+        charts.sources_and_targets(messages),
+    ]
+    images = [Chart(_svg(ax, f"chart{number}"), charts.describe(ax)) for number, ax in enumerate(drawn, 1)]
+    return images, charts.colours_of(over_time)
+
+
+def _svg(ax: "Axes", prefix: str) -> Markup:
+    """Return a chart as SVG that can stand in a page: no prolog, ids of its own, the colours of the theme."""
+    file = StringIO()
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # noqa: S101  for the type checker: these axes have one
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+        figure.savefig(file, format="svg", metadata=nothing, transparent=True)
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", svg)
+    for colour, theirs in THEME.items():
+        svg = re.sub(colour, theirs, svg, flags=re.IGNORECASE)
+    return Markup(svg)  # noqa: S704  matplotlib escapes the text in it
