@@ -1,7 +1,7 @@
 """The steps in order: captures in, an Analysis out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,12 @@ class Analysis:
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
 
+    def masked(self) -> "Analysis":
+        """Return the same analysis with the guessed passwords masked."""
+        from analyzer.exports.secrets import mask_secrets
+
+        return replace(self, **{field.name: mask_secrets(getattr(self, field.name)) for field in fields(self)})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -38,7 +44,11 @@ class Reading:
 
 
 def analyze(
-    captures: Captures, *, engine: str = "native", detectors: "Sequence[Detector] | None" = None
+    captures: Captures,
+    *,
+    engine: str = "native",
+    detectors: "Sequence[Detector] | None" = None,
+    signatures: Sequence[str | Path] = (),
 ) -> Analysis:
     """Read captures, find the attacks in them, join them to campaigns and judge the sources.
 
@@ -46,18 +56,19 @@ def analyze(
         captures: a capture, a folder of captures, or several of either.
         engine: the name of the engine that decodes packets (analyzer.engines.ENGINES).
         detectors: what to look for, with what thresholds; all detectors with their defaults without.
+        signatures: files with more tools to recognise, in the form of analyzer/tools/signatures.toml.
 
     Raises:
         CaptureError: a capture is missing, unreadable, or none.
         UnavailableError: the engine needs a package or a program that is missing.
-        SettingsError: there is no such engine.
+        SettingsError: there is no such engine, or a signature file cannot be used.
     """
     from analyzer.campaigns import join_campaigns
     from analyzer.detectors import find_attacks
     from analyzer.evidence import opening_requests, ordinary_keys
     from analyzer.sources import judge_sources
 
-    reading = read_captures(captures, engine=engine)
+    reading = read_captures(captures, engine=engine, signatures=signatures)
     messages = reading.messages
     found = find_attacks(messages, detectors)
     ordinary = ordinary_keys(opening_requests(messages)) if len(found) else frozenset[str]()
@@ -73,15 +84,19 @@ def analyze(
     )
 
 
-def read_messages(captures: Captures, *, engine: str = "native") -> "pd.DataFrame":
+def read_messages(
+    captures: Captures, *, engine: str = "native", signatures: Sequence[str | Path] = ()
+) -> "pd.DataFrame":
     """Return the messages table of captures, in the order of time, with tools recognised and answers joined.
 
     Raises what analyze() raises.
     """
-    return read_captures(captures, engine=engine).messages
+    return read_captures(captures, engine=engine, signatures=signatures).messages
 
 
-def read_captures(captures: Captures, *, engine: str = "native") -> Reading:
+def read_captures(
+    captures: Captures, *, engine: str = "native", signatures: Sequence[str | Path] = ()
+) -> Reading:
     """Return the messages and anomalies of captures, and the fate of every packet in them."""
     import pandas as pd
 
@@ -90,15 +105,15 @@ def read_captures(captures: Captures, *, engine: str = "native") -> Reading:
     from analyzer.sip.parser import merge
     from analyzer.sip.transactions import follow
     from analyzer.tables import ANOMALIES, CAPTURES, FATES
-    from analyzer.tools import recognise
+    from analyzer.tools import load_signatures, recognise
 
     paths = find_captures([captures] if isinstance(captures, str | Path) else captures)
-    decode = ENGINES[engine]
+    decode, known = ENGINES[engine], load_signatures(*signatures)
     tallies = [_read_capture(path, decode) for path in paths]
     messages = merge([table for tally in tallies for table in tally.messages])
     messages = messages.sort_values(["time", "capture", "packet"], kind="stable", ignore_index=True)
     return Reading(
-        messages=follow(recognise(messages)),
+        messages=follow(recognise(messages, known)),
         anomalies=ANOMALIES.conform(pd.concat([table for tally in tallies for table in tally.anomalies])),
         fates=FATES.conform(pd.DataFrame([row for tally in tallies for row in tally.fates()], columns=FATES.columns)),
         captures=CAPTURES.conform(pd.DataFrame([tally.row() for tally in tallies])),

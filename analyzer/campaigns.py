@@ -69,6 +69,9 @@ def join_campaigns(
         return ATTACKS.empty(), CAMPAIGNS.empty()
     attacks = attacks.sort_values(["start", "attack"], kind="stable", ignore_index=True)
     party = _parties(attacks, joining.rest)
+    sure = attacks["confidence"] >= joining.sure
+    needed = ~sure.groupby(party).transform("any") | sure
+    attacks, party = attacks[needed].reset_index(drop=True), pd.factorize(party[needed])[0]
     links = _links(attacks, party, frozenset(ordinary))
     group = _join(attacks, party, links, joining)
     links["group"] = group[links["party"]]

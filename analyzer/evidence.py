@@ -20,6 +20,8 @@ REST = timedelta(hours=24)
 """The silence that ends a bout."""
 FOLLOW_UPS = ("ACK", "CANCEL", "PRACK", "UPDATE", "BYE")
 """The methods that only make sense after another request (RFC 3261, 3262, 3311)."""
+LENGTHS = 24
+"""The longest token whose length is its maker's habit; longer ones carry data (SIPVicious: the guess)."""
 WITNESSES = 10
 """How many requests an attack shows as evidence, each with its answer."""
 
@@ -153,7 +155,7 @@ def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[An
         "targets": rows["destination"].astype("str"),
         "accounts": account,
         "numbers": number,
-        "prefixes": rows["prefix"].astype("str") if "prefix" in rows else nothing,
+        "prefixes": rows["prefix"].astype("str").replace("", np.nan) if "prefix" in rows else nothing,
         "passwords": guess,
         "found": account.where(rows["found"]) if "found" in rows else nothing,
         "breached": account.where(rows["breached"]) if "breached" in rows else nothing,
@@ -232,7 +234,7 @@ def _tells(host: str) -> bool:
 def _decoded(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the targets that a SIPVicious tag names though the packet went elsewhere (a NAT, or an anonymiser)."""
     target = rows["tag_target"].astype("str").dropna()
-    elsewhere = target.str.rsplit(":", n=1).str[0] != rows["destination"].astype("str").reindex(target.index)
+    elsewhere = target.str.rsplit(":", n=1).str[0].str.strip("[]") != rows["destination"].astype("str").reindex(target.index)
     return "decoded:" + target[elsewhere]
 
 
@@ -272,7 +274,7 @@ def token_shape(tokens: "pd.Series[Any]") -> "pd.Series[Any]":
     alphabet = pd.Series("x", index=text.index).astype("str")
     for sign, pattern in reversed(_ALPHABETS.items()):
         alphabet = alphabet.mask(local.str.fullmatch(pattern), sign)
-    length = length.mask(alphabet.isin(["decimal", "empty"]), "")
+    length = length.mask(alphabet.isin(["decimal", "empty"]) | (local.str.len() > LENGTHS), "")
     return cookie + alphabet + length + text.str.contains("@", regex=False).map({True: "@", False: ""})
 
 

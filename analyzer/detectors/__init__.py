@@ -5,9 +5,12 @@ rows of the attacks table. A confidence below SURE is a suspicion: it becomes an
 of several sources confirms it (analyzer.campaigns).
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from analyzer.errors import SettingsError
 from analyzer.registry import Registry
 
 if TYPE_CHECKING:
@@ -60,6 +63,44 @@ def find_attacks(messages: "pd.DataFrame", detectors: Iterable[Detector] | None 
         return ATTACKS.empty()
     attacks = pd.concat(found).sort_values(["start", "source", "kind"], kind="stable", ignore_index=True)
     return ATTACKS.conform(attacks.assign(attack=_names(attacks)))
+
+
+def configure(settings: Mapping[str, Any], *, file: str | None = None) -> list[Detector]:
+    """Return all detectors, with the thresholds of settings ({"sweep": {"targets": 20}}); times are in seconds.
+
+    Raises SettingsError for a detector or a threshold that does not exist, or a value of another type.
+    """
+    for name in settings:
+        if name not in DETECTORS:
+            raise SettingsError(f"there is no such detector; choose from {', '.join(DETECTORS)}", file=file, key=name)
+    return [_configured(name, DETECTORS[name], settings.get(name, {}), file) for name in DETECTORS]
+
+
+def _configured(name: str, detector: type[Detector], given: Any, file: str | None) -> Detector:  # noqa: ANN401
+    if not isinstance(given, Mapping):
+        raise SettingsError("a table of thresholds is expected here", file=file, key=f"detectors.{name}")
+    defaults = {field.name: field.default for field in fields(detector)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in given.items():
+        where = f"detectors.{name}.{key}"
+        if key not in defaults:
+            raise SettingsError(f"unknown threshold; {name} has {', '.join(defaults)}", file=file, key=where)
+        values[key] = _threshold(defaults[key], value, file, where)
+    return detector(**values)
+
+
+def _threshold(default: Any, value: Any, file: str | None, key: str) -> Any:  # noqa: ANN401
+    if isinstance(default, frozenset) and isinstance(value, list):
+        return frozenset(map(str, value))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or isinstance(default, frozenset) or value < 0:
+        expected = "a list of words" if isinstance(default, frozenset) else "a number, 0 or more, is"
+        raise SettingsError(f"{value!r} does not fit: {expected} expected", file=file, key=key)
+    if isinstance(default, timedelta):
+        return timedelta(seconds=value)
+    if isinstance(default, int) and int(value) != value:
+        raise SettingsError(f"{value!r} does not fit: a whole number is expected", file=file, key=key)
+    return type(default)(value)
 
 
 def _names(attacks: "pd.DataFrame") -> list[str]:

@@ -67,6 +67,6 @@ def _different(rows: pd.DataFrame) -> "pd.Series[bool]":
     """
     unknown = rows["answer"].isin([404, 403, 410, 604, 480]).fillna(value=False).astype(bool)
     exists = rows["level"].isin([CHALLENGED]) | rows["answer"].between(200, 299).fillna(value=False).astype(bool)
-    target = [rows["bout"], rows["destination"]]
+    target = [rows["bout"], rows["destination"], rows["method"]]
     known = exists.groupby(target, observed=True).transform("sum")
     return exists & (known < unknown.groupby(target, observed=True).transform("sum"))

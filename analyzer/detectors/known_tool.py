@@ -18,21 +18,23 @@ class KnownTool:
 
     confidence: float = 0.8
     """How sure the recognition of the tool must be (analyzer.tools)."""
-    administrators: frozenset[str] = frozenset({"SIPp", "sipsak"})
-    """Tools that administrators use too: they attack only where they look around."""
-    strangers: int = 3
-    """An administrator's tool that asks more targets than this, or more accounts, looks around."""
+    testers: frozenset[str] = frozenset({"SIPp"})
+    """Tools that load one's own servers: what they do elsewhere is for the other detectors to judge."""
+    administrators: frozenset[str] = frozenset({"sipsak"})
+    """Tools that administrators use too: with OPTIONS and few targets they watch over a server."""
+    watched: int = 3
+    """The most targets that an administrator's tool watches over."""
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout in which a tool was recognised."""
         rows = requests[requests["tool_confidence"].fillna(0) >= self.confidence]
+        rows = rows[~rows["tool"].isin(self.testers)]
+        if rows.empty:
+            return ATTACKS.empty()
         dual = rows["tool"].isin(self.administrators)
-        if dual.any():
-            everything = pd.Series(data=True, index=rows.index)
-            around = (per_bout(rows, everything, "destination") > self.strangers) | (
-                per_bout(rows, everything, "account") > self.strangers
-            )
-            rows = rows[~dual | rows["bout"].map(around)]
+        asking = (rows["method"] != "OPTIONS").groupby(rows["bout"]).any()
+        around = per_bout(rows, dual, "destination") > self.watched
+        rows = rows[~dual | rows["bout"].map(asking | around).astype(bool)]
         if rows.empty:
             return ATTACKS.empty()
         confidence = rows.groupby("bout")["tool_confidence"].max()

@@ -99,7 +99,8 @@ class PasswordGuessing:
         owned = before.groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
         hand = set(tries.loc[tries["answer"].isin(REFUSED).fillna(value=False), "layout"].dropna().unique())
         breached = accepted & ~owned & ((guessed >= 2) | rows["layout"].isin(hand))
-        wanted = ((rows["method"] == "REGISTER") | (guessed > 0)) & ~owned
+        tried = rows["authorized"].groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
+        wanted = (tried | (guessed > 0)) & ~owned
         return rows.assign(breached=breached, account=account.astype("category"))[wanted]
 
 

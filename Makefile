@@ -1,0 +1,34 @@
+# Two commands do all the set-up: `make report` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: report test check format clean captures
+
+report: $(READY)  ## analyse the bundled captures and say where the report is
+	$(BIN)/sipscope report captures/ -o report
+
+test: $(READY)  ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## run the linters and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## let the formatter decide
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+captures: $(READY)  ## make captures/ again with the real programs (root, network namespaces)
+	$(BIN)/python captures/make.py
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+clean:  ## remove what the commands above made
+	rm -rf $(VENV) report build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

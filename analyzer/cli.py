@@ -1,0 +1,172 @@
+"""One command per table, and one for the report: parse, call one public function, print."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer.errors import AnalyzerError
+
+if TYPE_CHECKING:
+    from analyzer.analysis import Analysis
+
+STOPPED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+TABLE_FORMATS = ("csv", "json", "parquet")
+
+_captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+_settings = click.option("--settings", metavar="FILE", help="A TOML file that sets the detectors' thresholds.")
+_signatures = click.option("--signatures", metavar="FILE", multiple=True, help="A TOML file with more tools.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sipscope", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Find out who is scanning your SIP, as which campaign, and whether anyone got in.
+
+    A CAPTURE is a pcap or pcapng file, or a folder of them. Nothing is ever sent, and no name is looked up.
+    """
+
+
+@cli.command()
+@_captures
+@click.option("-o", "--output", default="report", metavar="DIR", show_default=True, help="Where the report goes.")
+@click.option(
+    "--tables",
+    type=click.Choice(TABLE_FORMATS),
+    multiple=True,
+    default=("csv",),
+    show_default=True,
+    help="A format to write every table in; may be given more than once.",
+)
+@click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
+@_settings
+@_signatures
+def report(  # noqa: PLR0913
+    captures: tuple[str, ...],
+    output: str,
+    tables: tuple[str, ...],
+    show_secrets: bool,  # noqa: FBT001
+    settings: str | None,
+    signatures: tuple[str, ...],
+) -> None:
+    """Say what happened, and write report.html, summary.json and all tables.
+
+    Example: sipscope report captures/ -o report
+    """
+    from analyzer.reports import write_report
+    from analyzer.reports.terminal import print_answer
+
+    analysis = _analyze(captures, settings, signatures)
+    written = write_report(analysis, output, tables=tables, show_secrets=show_secrets)
+    print_answer(analysis, report=written["report.html"], show_secrets=show_secrets)
+
+
+def _table_command(name: str, meaning: str) -> Callable[..., None]:
+    """Return the command that writes one table."""
+
+    @cli.command(name, help=f"{meaning}\n\nExample: sipscope {name} captures/ -o {name}.csv")
+    @_captures
+    @click.option("-o", "--output", metavar="FILE", help="A .csv, .json or .parquet file; standard output without.")
+    @click.option("--format", "as_format", type=click.Choice(TABLE_FORMATS), help="The format, if not by suffix.")
+    @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
+    @_settings
+    @_signatures
+    def command(  # noqa: PLR0913
+        captures: tuple[str, ...],
+        output: str | None,
+        as_format: str | None,
+        show_secrets: bool,  # noqa: FBT001
+        settings: str | None,
+        signatures: tuple[str, ...],
+    ) -> None:
+        from analyzer.exports import write_table
+
+        analysis = _analyze(captures, settings, signatures)
+        frame = getattr(analysis if show_secrets else analysis.masked(), name)
+        if output is None and as_format is None and sys.stdout.isatty():
+            from analyzer.reports.terminal import print_table
+
+            print_table(name, frame)
+            return
+        write_table(frame, output or "-", format=as_format)
+
+    return command
+
+
+for _name, _meaning in {
+    "messages": "Write every SIP message as a row.",
+    "sources": "Write who sent requests, with a verdict and its reasons.",
+    "attacks": "Write what the detectors found.",
+    "campaigns": "Write the attacks that belong together, and why.",
+    "anomalies": "Write what could not be understood, and why.",
+    "fates": "Write what became of every packet.",
+}.items():
+    _table_command(_name, _meaning)
+
+
+@cli.command()
+@_signatures
+def tools(signatures: tuple[str, ...]) -> None:
+    """List the programs that sipscope recognises.
+
+    Example: sipscope tools --signatures mine.toml
+    """
+    from analyzer.reports.terminal import print_tools
+    from analyzer.tools import load_signatures
+
+    print_tools(load_signatures(*signatures))
+
+
+def _analyze(captures: tuple[str, ...], settings: str | None, signatures: tuple[str, ...]) -> "Analysis":
+    from analyzer.analysis import analyze
+
+    return analyze(captures, detectors=_detectors(settings), signatures=signatures)
+
+
+def _detectors(settings: str | None) -> Any:  # noqa: ANN401
+    if settings is None:
+        return None
+    from analyzer.detectors import configure
+
+    return configure(_read_settings(settings).get("detectors", {}), file=settings)
+
+
+def _read_settings(path: str) -> Mapping[str, Any]:
+    import tomllib
+
+    from analyzer.errors import SettingsError
+
+    try:
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"these settings cannot be read: {error}", file=path) from error
+    if unknown := set(settings) - {"detectors"}:
+        raise SettingsError("unknown section; allowed is detectors", file=path, key=sorted(unknown)[0])
+    return settings
+
+
+def main() -> None:
+    """Run the command line; print one sentence for what goes wrong."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("stopped", STOPPED)
+    except KeyboardInterrupt:
+        _fail("stopped", STOPPED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except AnalyzerError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        # Whoever read our output has enough; nothing is left to say, and no traceback is to follow at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+
+
+def _fail(problem: str, code: int) -> None:
+    click.echo(f"sipscope: {problem}", err=True)
+    sys.exit(code)
