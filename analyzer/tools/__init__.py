@@ -7,7 +7,7 @@ looks for. Work is done on distinct values, and on whole columns of tokens at on
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from analyzer.tables import COLUMNS, MESSAGES, NUMBER, WORD
+from analyzer.tables import COLUMNS, MESSAGES, TEXT, WORD
 from analyzer.tools.signatures import Mark, Name, Rule, Signatures, Tool, load_signatures
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class _Evidence:
     def __init__(self, messages: "pd.DataFrame") -> None:
         self._messages = messages
         self._texts: dict[str, Array] = {}
+        self._coded: dict[str, Rows] = {}
         self._truths: dict[Mark, Truth] = {}
 
     @cached_property
@@ -97,7 +98,7 @@ class _Evidence:
     def _cost(self, mark: Mark) -> int:
         if mark.same_as or mark.decodes:
             return 2
-        return 0 if COLUMNS[mark.column].dtype in {WORD, NUMBER} or mark.missing else 1
+        return 1 if COLUMNS[mark.column].dtype == TEXT and not mark.missing else 0
 
     def _holds(self, mark: Mark, rows: "Rows") -> "Truth":
         import numpy as np
@@ -110,10 +111,19 @@ class _Evidence:
         if mark.same_as:
             return self._same(mark, rows)
         if COLUMNS[mark.column].dtype == WORD:
-            return self._word(mark)[values.cat.codes.to_numpy()[rows]]
-        if COLUMNS[mark.column].dtype != "str":
+            truth = self._word(mark)
+            return truth[self._codes(mark.column)[rows]] if truth.any() else np.zeros(len(rows), bool)
+        if COLUMNS[mark.column].dtype != TEXT:
             return (values == mark.equals).fillna(value=False).to_numpy(dtype=bool)[rows]
         return _fits(mark, self._text(mark.column, rows))
+
+    def _codes(self, column: str) -> "Rows":
+        """Return the number of each row's category; -1, so the last, where the value is missing."""
+        import numpy as np
+
+        if column not in self._coded:
+            self._coded[column] = np.asarray(self._messages[column].cat.codes, dtype=np.int64)
+        return self._coded[column]
 
     def _word(self, mark: Mark) -> "Truth":
         """Return whether a mark holds of each category of its column, and last False for the missing."""
@@ -140,9 +150,11 @@ class _Evidence:
     def _same(self, mark: Mark, rows: "Rows") -> "Truth":
         """Say where a value is that of another column, with mark.after before it; both must be there."""
         import numpy as np
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        other = pc.binary_join_element_wise(mark.after, self._text(str(mark.same_as), rows), "")
+        after, nothing = pa.scalar(mark.after, pa.large_string()), pa.scalar("", pa.large_string())
+        other = pc.binary_join_element_wise(after, self._text(str(mark.same_as), rows), nothing)
         equal = pc.fill_null(pc.equal(self._text(mark.column, rows), other), False)
         return np.asarray(equal.to_numpy(zero_copy_only=False), dtype=bool)
 

@@ -13,13 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 from analyzer.errors import SettingsError
-from analyzer.tables import MESSAGES
+from analyzer.tables import COLUMNS, COUNT, MESSAGES, NUMBER, TEXT, WORD
 
 BUILT_IN = Path(__file__).with_name("signatures.toml")
 KINDS = ("scanner", "dialler", "load-test", "admin", "phone", "pbx")
 TIERS: Mapping[str, float | None] = MappingProxyType({"high": 0.9, "medium": 0.4, "low": None})
 """What a User-Agent alone proves, by tier; None: nothing."""
 VERSION = r"(?:[/ ]v?[0-9][0-9A-Za-z._~+-]*(?: \(.*\))?)?"
+TEXTS = tuple(name for name in MESSAGES.columns if COLUMNS[name].dtype in {TEXT, WORD})
 TESTS = ("pattern", "headers", "equals", "missing", "same_as", "decodes")
 
 
@@ -100,11 +101,15 @@ def load_signatures(*files: str | Path) -> Signatures:
     Raises SettingsError, with file and key, for a file that cannot be read, an unknown key, or a value
     that is not allowed.
     """
-    return _load(tuple(str(file) for file in files))
+    return _merge(map(str, files)) if files else _built_in()
 
 
 @cache
-def _load(files: tuple[str, ...]) -> Signatures:
+def _built_in() -> Signatures:
+    return _merge(())
+
+
+def _merge(files: Iterable[str]) -> Signatures:
     draft = _Draft()
     for file in (str(BUILT_IN), *files):
         _Reader(file).read_into(draft)
@@ -175,6 +180,8 @@ class _Reader:
         if TIERS[listed.tier] is None:
             draft.forged.append(listed)
             return
+        if listed.patterns and not label:
+            raise self._wrong("is needed, to name what the patterns match", f"{key}.label")
         alone = [(label, listed)] if label else [
             (name, Name((name,), listed.tier, listed.seen, listed.exact)) for name in listed.names
         ]  # fmt: skip
@@ -215,20 +222,26 @@ class _Reader:
         tests = [test for test in TESTS if test in table]
         if len(tests) != 1:
             raise self._wrong(f"needs exactly one of {', '.join(TESTS)}", key)
+        where = f"{key}.{tests[0]}"
+        if tests[0] in {"pattern", "headers", "same_as", "decodes"} and column not in TEXTS:
+            raise self._wrong(f"the column '{column}' is no text", where)
         match tests[0]:
             case "pattern":
-                return Mark(column, pattern=self._expression(self._get(table, "pattern", str, key), f"{key}.pattern"))
+                return Mark(column, pattern=self._expression(self._get(table, "pattern", str, key), where))
             case "headers":
-                return Mark(column, pattern=self._layout(self._texts(table, "headers", key), f"{key}.headers"))
+                return Mark(column, pattern=self._layout(self._texts(table, "headers", key), where))
             case "equals":
-                return Mark(column, equals=self._value(table["equals"], f"{key}.equals"))
+                return Mark(column, equals=self._value(column, table["equals"], where))
             case "same_as":
-                other = self._choice(self._get(table, "same_as", str, key), MESSAGES.columns, f"{key}.same_as")
+                other = self._choice(table["same_as"], TEXTS, where)
                 return Mark(column, same_as=other, after=self._get(table, "after", str, key, ""))
             case "decodes":
-                return Mark(column, decodes=self._choice(table["decodes"], ("sipvicious",), f"{key}.decodes"))
+                self._choice(column, ("from_tag",), where)
+                return Mark(column, decodes=self._choice(table["decodes"], ("sipvicious",), where))
             case _:
-                return Mark(column, missing=self._get(table, "missing", bool, key))
+                if table["missing"] is not True:
+                    raise self._wrong("can only be true", where)
+                return Mark(column, missing=True)
 
     def _rule(self, tool: str, table: object, marks: Mapping[str, Mark], key: str) -> Rule:
         table = self._table(table, key)
@@ -270,10 +283,12 @@ class _Reader:
             raise self._wrong(f"is no regular expression: {error}", key) from error
         return text
 
-    def _value(self, value: object, key: str) -> str | int:
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise self._wrong("must be text or a whole number", key)
-        return value
+    def _value(self, column: str, value: object, key: str) -> str | int:
+        if isinstance(value, str) and column in TEXTS:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and COLUMNS[column].dtype in {NUMBER, COUNT}:
+            return value
+        raise self._wrong(f"is not what the column '{column}' holds", key)
 
     def _texts(self, table: Mapping[str, Any], name: str, key: str) -> list[str]:
         texts = self._get(table, name, list, key, [])

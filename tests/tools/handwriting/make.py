@@ -129,11 +129,11 @@ def main():
     nmap = ["nmap", "-n", "-Pn", "-sU", "-p", "5060", "--host-timeout", "15s"]
     record("nmap-version", [*nmap, "-sV", "--version-intensity", "9", TARGET], ok)
     record("nmap-methods", [*nmap, "--script", "sip-methods", TARGET], ok)
-    record("nmap-enum", [*nmap, "--script", "sip-enum-users", "--script-args",
-                         "sip-enum-users.minext=100,sip-enum-users.maxext=103", TARGET], pbx)  # fmt: skip
+    users = "sip-enum-users.minext=100,sip-enum-users.maxext=103"
+    record("nmap-enum", [*nmap, "--script", "sip-enum-users", "--script-args", users, TARGET], pbx)
     record("nmap-spoof", [*nmap, "--script", "sip-call-spoof", TARGET], ok)
-    record("nmap-brute", [*nmap, "--script", "sip-brute", "--script-args",
-                          "brute.firstonly=true,unpwdb.userlimit=2,unpwdb.passlimit=2,brute.threads=1", TARGET], ask)  # fmt: skip
+    few = "brute.firstonly=true,unpwdb.userlimit=2,unpwdb.passlimit=2,brute.threads=1"
+    record("nmap-brute", [*nmap, "--script", "sip-brute", "--script-args", few, TARGET], ask)
     sipsak = ["sipsak", "-H", "127.7.7.8", "-l", "15062"]
     record("sipsak", [*sipsak, "-s", f"sip:100@{TARGET}"], ok)
     record("sipsak", [*sipsak, "-U", "-s", f"sip:100@{TARGET}"], ok)
