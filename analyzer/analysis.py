@@ -1,6 +1,6 @@
 """The steps in order: captures in, an Analysis out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,9 +94,7 @@ def read_messages(
     return read_captures(captures, engine=engine, signatures=signatures).messages
 
 
-def read_captures(
-    captures: Captures, *, engine: str = "native", signatures: Sequence[str | Path] = ()
-) -> Reading:
+def read_captures(captures: Captures, *, engine: str = "native", signatures: Sequence[str | Path] = ()) -> Reading:
     """Return the messages and anomalies of captures, and the fate of every packet in them."""
     import pandas as pd
 
@@ -150,8 +148,8 @@ class _Tally:
         if packets.dropped is not None:
             self.dropped = (self.dropped or 0) + packets.dropped
 
-    def _count(self, fate: str, reasons: "Iterable[tuple[str, int]] | dict[str, int] | object") -> None:
-        for reason, count in dict(reasons).items():  # type: ignore[call-overload]
+    def _count(self, fate: str, reasons: Mapping[str, int]) -> None:
+        for reason, count in reasons.items():
             if count:
                 self.counts[fate, reason] = self.counts.get((fate, reason), 0) + count
 

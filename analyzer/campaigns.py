@@ -5,11 +5,11 @@ asked. Parties are then joined by the keys that they share, the strongest kinds 
 parties that the stronger ones left alone, and never joins two groups that a stronger kind tells apart.
 """
 
-from collections.abc import Iterable
+from base64 import b32encode
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
-from base64 import b32encode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def join_campaigns(
     needed = ~sure.groupby(party).transform("any") | sure
     attacks, party = attacks[needed].reset_index(drop=True), pd.factorize(party[needed])[0]
     links = _links(attacks, party, frozenset(ordinary))
-    group = _join(attacks, party, links, joining)
+    group = _join(party, links, joining)
     links["group"] = group[links["party"]]
     holds = _confirmed(attacks, group[party], links, joining)
     attacks, groups = attacks[holds].reset_index(drop=True), group[party][holds]
@@ -96,7 +96,7 @@ def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
     source = ordered["source"].astype("str")
     reached = ordered["end"].groupby(source).cummax().groupby(source).shift()
     begins = (source != source.shift()) | (ordered["start"] - reached > pd.Timedelta(rest))
-    return (begins.cumsum() - 1).reindex(attacks.index).to_numpy(dtype=np.int64)
+    return np.asarray((begins.cumsum() - 1).reindex(attacks.index), dtype=np.int64)
 
 
 def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str]) -> pd.DataFrame:
@@ -110,9 +110,7 @@ def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozense
     return grouped.agg(start=("start", "min"), end=("end", "max"))
 
 
-def _join(
-    attacks: pd.DataFrame, party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining
-) -> "NDArray[np.int64]":
+def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> "NDArray[np.int64]":
     """Return the group of each party: first by the strongest keys, then each weaker kind places what is left."""
     count = int(party.max()) + 1
     group = np.arange(count)
@@ -187,18 +185,20 @@ def _describe(
     campaigns["tools"] = grouped["tool"].agg(lambda values: sorted(set(values.dropna())))
     for name in ("targets", "numbers", "prefixes", "accounts", "passwords", "found", "breached", "answered"):
         campaigns[name] = grouped[name].agg(lambda cells: sorted({value for cell in cells for value in cell}))
-    campaigns["confidence"] = _confidence(grouped, campaigns["sources"].str.len())
+    campaigns["confidence"] = _confidence(grouped["confidence"].max(), campaigns["sources"].str.len())
     campaigns["messages"] = _messages(campaigns, messages)
     reasons = _reasons(links)
-    campaigns["reasons"] = [reasons.get(number) or _alone(row) for number, row in campaigns.iterrows()]
-    campaigns["title"] = [title(row) for _, row in campaigns.iterrows()]
+    rows = campaigns.to_dict("records")
+    campaigns["reasons"] = [
+        reasons.get(number) or _alone(row) for number, row in zip(campaigns.index, rows, strict=True)
+    ]
+    campaigns["title"] = [title(row) for row in rows]
     campaigns["campaign"] = _ids(campaigns, links)
     return campaigns.rename_axis("group").reset_index()
 
 
-def _confidence(grouped: Any, sources: "pd.Series[int]") -> "pd.Series[float]":
+def _confidence(best: "pd.Series[float]", sources: "pd.Series[int]") -> "pd.Series[float]":
     """Return the best confidence of an attack; for suspicions alone, what their number makes of them."""
-    best = grouped["confidence"].max()
     return best.where(best >= 0.5, (0.6 + 0.02 * sources).clip(upper=0.95))
 
 
@@ -222,12 +222,13 @@ def _reasons(links: pd.DataFrame) -> dict[int, list[str]]:
     shared = shared[shared.groupby(["group", "kind"]).cumcount() < SHOWN]
     leaked = set(zip(shared["group"], shared["value"].where(shared["kind"] == "leak"), strict=True))
     reasons: dict[int, list[str]] = {}
-    for row in shared.itertuples():
-        value = _shown(row.kind, row.value)
-        if row.kind == "setup" and (row.group, value) in leaked:
+    columns = (shared[name].tolist() for name in ("group", "kind", "value", "party"))
+    for group, kind, key, parties in zip(*columns, strict=True):
+        value = _shown(kind, key)
+        if kind == "setup" and (group, value) in leaked:
             continue
-        sentence = f"{WORDS[row.kind].format(value)} ({row.party:,} sources)"
-        known = reasons.setdefault(int(row.group), [])
+        sentence = f"{WORDS[kind].format(value)} ({parties:,} sources)"
+        known = reasons.setdefault(group, [])
         if sentence not in known:
             known.append(sentence)
     return reasons
@@ -244,7 +245,7 @@ def _shown(kind: str, value: str) -> str:
     return value
 
 
-def _alone(campaign: "pd.Series[Any]") -> list[str]:
+def _alone(campaign: Mapping[Hashable, Any]) -> list[str]:
     """Return the reason of a campaign that no key had to join."""
     kinds = len(campaign["kinds"])
     return [f"one source, {kinds} kinds of attack without a rest" if kinds > 1 else "one source, one attack"]
@@ -253,7 +254,7 @@ def _alone(campaign: "pd.Series[Any]") -> list[str]:
 KIND_WORDS = {"password-guessing": "password guessing", "toll-fraud": "toll fraud", "ghost-call": "ghost calls"}
 
 
-def title(campaign: "pd.Series[Any]") -> str:
+def title(campaign: Mapping[Hashable, Any]) -> str:
     """Return a campaign in a few words: its tools, what it did, and what it wanted."""
     kinds = [KIND_WORDS.get(kind, kind) for kind in campaign["kinds"] if kind != "tool"]
     does = ", ".join(kinds) or "scanning"
@@ -269,12 +270,14 @@ def _ids(campaigns: pd.DataFrame, links: pd.DataFrame) -> list[str]:
     order = {kind: place for place, kind in enumerate(STRENGTH)}
     ranked["place"] = ranked["kind"].map(order)
     ranked = ranked.sort_values(["group", "place", "party", "value"], ascending=[True, True, False, True])
-    strongest = ranked.drop_duplicates("group").set_index("group")
+    strongest = ranked.drop_duplicates("group").set_index("group").to_dict("index")
     ids: list[str] = []
-    for number, row in campaigns.iterrows():
-        key = f"source:{row['sources'][0]}"
-        if number in strongest.index and (strongest.at[number, "strength"] < 3 or len(row["sources"]) > 1):
-            key = f"{strongest.at[number, 'kind']}:{strongest.at[number, 'value']}"
+    for number, sources in campaigns["sources"].items():
+        best = strongest.get(number)
+        if best and (best["strength"] < max(STRENGTH.values()) or len(sources) > 1):
+            key = f"{best['kind']}:{best['value']}"
+        else:
+            key = f"source:{sources[0]}"
         ids.append(_id(key, ids))
     return ids
 

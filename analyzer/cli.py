@@ -44,11 +44,11 @@ def cli() -> None:
 @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
 @_settings
 @_signatures
-def report(  # noqa: PLR0913
+def report(
     captures: tuple[str, ...],
     output: str,
     tables: tuple[str, ...],
-    show_secrets: bool,  # noqa: FBT001
+    show_secrets: bool,
     settings: str | None,
     signatures: tuple[str, ...],
 ) -> None:
@@ -74,11 +74,11 @@ def _table_command(name: str, meaning: str) -> Callable[..., None]:
     @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
     @_settings
     @_signatures
-    def command(  # noqa: PLR0913
+    def command(
         captures: tuple[str, ...],
         output: str | None,
         as_format: str | None,
-        show_secrets: bool,  # noqa: FBT001
+        show_secrets: bool,
         settings: str | None,
         signatures: tuple[str, ...],
     ) -> None:
@@ -163,7 +163,7 @@ def main() -> None:
         _fail(str(error), 1)
     except BrokenPipeError:
         # Whoever read our output has enough; nothing is left to say, and no traceback is to follow at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(0)
 
 

@@ -65,8 +65,8 @@ def _judge(family: list[str]) -> dict[str, Dialled]:
     ranked = sorted(votes, key=lambda number: (-votes[number], -len(number), number))
     judged = {}
     for text in family:
-        number = next((number for number in ranked if bare[text].endswith(number)), None)
-        if number is not None:
+        number = next((number for number in ranked if bare[text].endswith(number)), "")
+        if number:
             prefix = bare[text][: len(bare[text]) - len(number)]
             judged[text] = Dialled(prefix, number, bool(_PREFIX.fullmatch(prefix)))
     return judged

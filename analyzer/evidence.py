@@ -85,7 +85,7 @@ def _level(requests: pd.DataFrame, success: "pd.Series[bool]") -> "pd.Series[Any
 
 
 def dialled_calls(requests: pd.DataFrame) -> pd.DataFrame:
-    """Return the INVITEs of sources that are no servers which dial a number, with the columns number, prefix, abroad."""
+    """Return the INVITEs that dial a number, but for those of servers, with the columns number, prefix and abroad."""
     calls = requests[(requests["method"] == "INVITE") & ~requests["from_server"] & requests["uri_user"].notna()]
     dialled = calls["uri_user"].astype("str")
     parts = take_apart(dialled.unique())
@@ -155,7 +155,7 @@ def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[An
         "targets": rows["destination"].astype("str"),
         "accounts": account,
         "numbers": number,
-        "prefixes": rows["prefix"].astype("str").replace("", np.nan) if "prefix" in rows else nothing,
+        "prefixes": rows["prefix"].astype("str").where(rows["prefix"] != "") if "prefix" in rows else nothing,
         "passwords": guess,
         "found": account.where(rows["found"]) if "found" in rows else nothing,
         "breached": account.where(rows["breached"]) if "breached" in rows else nothing,
@@ -163,8 +163,8 @@ def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[An
     }
 
 
-def lists(bouts: "pd.Series[int]", values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return the sorted distinct values of each bout as a list; missing values, and bouts without any, are left out."""
+def lists(bouts: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return the sorted distinct values of each bout as a list; missing values and empty lists are left out."""
     pairs = pd.DataFrame({"bout": bouts.reindex(values.index), "value": values}).dropna().drop_duplicates()
     return pairs.sort_values(["bout", "value"]).groupby("bout")["value"].agg(list)
 
@@ -207,9 +207,7 @@ def link_keys(rows: pd.DataFrame) -> "pd.Series[Any]":
 def _leaks(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the addresses that give the sender's own set-up away: neither the packet's nor the target's."""
     fields = [rows[name].astype("str") for name in ("via_host", "contact", "sdp_origin", "media")]
-    hosts = pd.concat(
-        [field.str.extract(_ADDRESS, expand=False).dropna() for field in fields]
-    )
+    hosts = pd.concat([field.str.extract(_ADDRESS, expand=False).dropna() for field in fields])
     own = rows["source"].astype("str").reindex(hosts.index), rows["destination"].astype("str").reindex(hosts.index)
     foreign = hosts[(hosts != own[0]) & (hosts != own[1])]
     telling = {host: _tells(host) for host in foreign.unique()}
@@ -234,7 +232,9 @@ def _tells(host: str) -> bool:
 def _decoded(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the targets that a SIPVicious tag names though the packet went elsewhere (a NAT, or an anonymiser)."""
     target = rows["tag_target"].astype("str").dropna()
-    elsewhere = target.str.rsplit(":", n=1).str[0].str.strip("[]") != rows["destination"].astype("str").reindex(target.index)
+    elsewhere = target.str.rsplit(":", n=1).str[0].str.strip("[]") != rows["destination"].astype("str").reindex(
+        target.index
+    )
     return "decoded:" + target[elsewhere]
 
 

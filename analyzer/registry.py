@@ -48,7 +48,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def _import(self, name: str, address: str) -> T:
         module, _, attribute = address.partition(":")
         try:
-            return cast(T, getattr(import_module(module), attribute))
+            return cast("T", getattr(import_module(module), attribute))
         except ModuleNotFoundError as error:
             if error.name and error.name.startswith("analyzer"):
                 raise

@@ -12,7 +12,9 @@ SUSPECT = 0.4
 """The confidence of an unconfirmed finding from which on its source is called suspicious."""
 
 
-def judge_sources(messages: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None = None) -> pd.DataFrame:
+def judge_sources(
+    messages: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the sources table: one row for each address that sent requests.
 
     Args:
@@ -28,8 +30,10 @@ def judge_sources(messages: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.
     sources = by_source.agg(first=("time", "min"), last=("time", "max"), requests=("time", "size"))
     sources["methods"] = _counts(source, requests["method"])
     sources["answers"] = _counts(source, requests.loc[~requests["repeated"], "answer"])
-    accounts = requests["auth_user"].astype("str").fillna(
-        requests["to_user"].astype("str").where(requests["method"] == "REGISTER")
+    accounts = (
+        requests["auth_user"]
+        .astype("str")
+        .fillna(requests["to_user"].astype("str").where(requests["method"] == "REGISTER"))
     )
     for name, values in {
         "targets": requests["destination"].astype("str"),
@@ -70,8 +74,10 @@ def _verdicts(
 
 
 def _accusation(attacks: pd.DataFrame) -> "pd.Series[str]":
-    kind = attacks["kind"].astype("str").where(
-        attacks["kind"].astype("str") != "tool", "uses " + attacks["tool"].astype("str").fillna("a known tool")
+    kind = (
+        attacks["kind"]
+        .astype("str")
+        .where(attacks["kind"].astype("str") != "tool", "uses " + attacks["tool"].astype("str").fillna("a known tool"))
     )
     words = kind + " (" + attacks["outcome"].astype("str") + ")"
     return words.groupby(attacks["source"].astype("str")).agg("; ".join)
@@ -83,9 +89,9 @@ def _innocence(messages: pd.DataFrame) -> "pd.Series[str]":
     source = requests["source"].astype("str")
     fact = requests.assign(
         registered=requests["account"].astype("str").where(requests["accepted"] & requests["authorized"]),
-        refused=requests["account"].astype("str").where(
-            requests["authorized"] & requests["answer"].isin([401, 403, 407]).fillna(value=False)
-        ),
+        refused=requests["account"]
+        .astype("str")
+        .where(requests["authorized"] & requests["answer"].isin([401, 403, 407]).fillna(value=False)),
         watch=requests["method"] == "OPTIONS",
         call=requests["call_id"].where(requests["method"] == "INVITE"),
         talk=requests["call_id"].where((requests["method"] == "INVITE") & requests["answer"].between(200, 299)),
@@ -94,26 +100,24 @@ def _innocence(messages: pd.DataFrame) -> "pd.Series[str]":
         server=("from_server", "any"), registered=("registered", "nunique"), refused=("refused", "nunique"),
         watch=("watch", "all"), calls=("call", "nunique"), talks=("talk", "nunique"), served=("accepted", "any"),
     )  # fmt: skip
-    words = [_fact_words(**facts) for facts in facts.to_dict("records")]
+    words = [_fact_words(fact) for fact in facts.itertuples()]
     known = pd.Series(words, index=facts.index, dtype="str")
     every = messages.loc[messages["status"].isna(), "source"].astype("str").unique()
     return known.reindex(every, fill_value="only takes part in calls of others")
 
 
-def _fact_words(  # noqa: PLR0913
-    *, server: bool, registered: int, refused: int, watch: bool, calls: int, talks: int, served: bool
-) -> str:
+def _fact_words(fact: Any) -> str:  # noqa: ANN401
     facts = []
-    if server:
+    if fact.server:
         facts.append("a server: it challenges or registers others")
-    if registered:
-        facts.append(f"credentials accepted for {registered:,} account{'s' if registered > 1 else ''}")
-    elif refused:
+    if fact.registered:
+        facts.append(f"credentials accepted for {fact.registered:,} account{'s' if fact.registered > 1 else ''}")
+    elif fact.refused:
         facts.append("credentials refused, at the pace and in the manner of a telephone: a wrong password")
-    elif served:
+    elif fact.served:
         facts.append("registered without credentials")
-    if watch:
+    if fact.watch:
         facts.append("keeps alive with OPTIONS")
-    if calls:
-        facts.append(f"{calls:,} call{'s' if calls > 1 else ''}, {talks:,} answered")
+    if fact.calls:
+        facts.append(f"{fact.calls:,} call{'s' if fact.calls > 1 else ''}, {fact.talks:,} answered")
     return "; ".join(facts) or "nothing that a scanner does"

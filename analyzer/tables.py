@@ -94,7 +94,7 @@ COLUMNS = {
         Column("tag_account", WORD, "account decoded from a SIPVicious From tag"),
         Column("tag_password", TEXT, "password guess decoded from a SIPVicious From tag"),
         # --- what became of a request (analyzer.sip.transactions)
-        Column("answer", NUMBER, "status of the final response to this request; missing without one, and for a response"),
+        Column("answer", NUMBER, "status of the final response to this request; missing where there is none"),
         Column("answer_packet", NUMBER, "packet that completed that final response"),
         Column("rang", FLAG, "a 180, 181, 182 or 183 came back for this request"),
         Column("repeated", FLAG, "a retransmission: an earlier request of the same transaction was seen"),
@@ -125,7 +125,7 @@ COLUMNS = {
         Column(
             "outcome",
             WORD,
-            "the worst that was reached: no-reply, rejected, replied, challenged, accounts-found, rang, answered, breached",
+            "the worst reached: no-reply, rejected, replied, challenged, accounts-found, rang, answered or breached",
         ),
         Column("found", LIST, "accounts that the answers gave away as existing"),
         Column("breached", LIST, "accounts whose credentials were accepted"),
@@ -199,23 +199,26 @@ class Table:
         return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def _cast(values: "pd.Series[Any]", dtype: str) -> "pd.Series[Any]":
+def _cast(values: "pd.Series[Any]", dtype: Any) -> "pd.Series[Any]":  # noqa: ANN401
     import pandas as pd
 
-    if dtype == LIST:
-        as_lists = [list(value) if isinstance(value, list | tuple | set) else [] for value in values]
-        return pd.Series(as_lists, index=values.index, dtype="object")
     if str(values.dtype) == dtype:
         return values
-    if dtype == WORD:
-        return values.astype("str").astype("category")
-    if dtype == TIME:
-        return pd.to_datetime(values, utc=True).astype(TIME)
-    if dtype == FLAG:
-        return values.astype("boolean").fillna(False).astype("bool")
-    if dtype == COUNT:
-        return values.astype("Int64").fillna(0).astype("int64")
-    return values.astype(dtype)
+    match dtype:
+        case "list":
+            as_lists = [list(value) if isinstance(value, list | tuple | set) else [] for value in values]
+            values = pd.Series(as_lists, index=values.index, dtype="object")
+        case "category":
+            values = values.astype("str").astype("category")
+        case "datetime64[ns, UTC]":
+            values = pd.to_datetime(values, utc=True).astype(dtype)
+        case "bool":
+            values = values.astype("boolean").fillna(value=False).astype("bool")
+        case "int64":
+            values = values.astype("Int64").fillna(0).astype("int64")
+        case _:
+            values = values.astype(dtype)
+    return values
 
 
 MESSAGES = Table(
@@ -237,8 +240,8 @@ ATTACKS = Table(
     "attacks",
     (
         "attack", "kind", "source", "campaign", "tool", "start", "end", "messages", "targets", "accounts", "numbers",
-        "prefixes", "passwords", "outcome", "found", "breached", "answered", "confidence", "technique", "capture", "evidence",
-        "decisive", "keys",
+        "prefixes", "passwords", "outcome", "found", "breached", "answered", "confidence", "technique", "capture",
+        "evidence", "decisive", "keys",
     ),
 )  # fmt: skip
 SOURCES = Table(

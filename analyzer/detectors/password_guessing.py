@@ -76,7 +76,9 @@ class PasswordGuessing:
         hammered = (runs["refused"] >= self.attempts) & anew & fast
         hammered |= (runs["refused"] >= self.hammering) & fast
         failing = runs[~runs["accepted"] | (runs["refused"] >= self.attempts)]
-        walked = failing.groupby("bout").agg(accounts=("refused", "size"), refused=("refused", "sum"), calls=("calls", "sum"))
+        walked = failing.groupby("bout").agg(
+            accounts=("refused", "size"), refused=("refused", "sum"), calls=("calls", "sum")
+        )
         walking = (walked["accounts"] >= self.accounts) & (walked["calls"] >= self.fresh * walked["refused"])
         customers = tries[tries["accepted"]].groupby("bout")["account"].nunique()
         walking &= customers.reindex(walked.index, fill_value=0) < walked["accounts"]

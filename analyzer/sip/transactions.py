@@ -41,7 +41,7 @@ def follow(messages: pd.DataFrame) -> pd.DataFrame:
     known = (codes["call_id"] >= 0) | (codes["branch"] >= 0)
     loose, strict = _mix(client, *transaction), _mix(client, server, *transaction)
     final, packet, answered = _answers(messages, request & known, loose, strict)
-    columns = {
+    columns: dict[str, Any] = {
         "answer": pd.Series(final, index=messages.index).where(final > 0).astype("Int64"),
         "answer_packet": pd.Series(packet, index=messages.index).where(final > 0).astype("Int64"),
         "rang": _rang(messages, request & known, loose),
@@ -103,9 +103,7 @@ def _answers(
     return final, packet, answered
 
 
-def _rang(
-    messages: pd.DataFrame, request: "NDArray[np.bool_]", key: "NDArray[np.uint64]"
-) -> "NDArray[np.bool_]":
+def _rang(messages: pd.DataFrame, request: "NDArray[np.bool_]", key: "NDArray[np.uint64]") -> "NDArray[np.bool_]":
     ringing = messages["status"].isin(RINGING).to_numpy()
     return request & np.isin(key, key[ringing])
 
