@@ -40,6 +40,10 @@ CLASS_NAMES = {
 }
 HEAT = LinearSegmentedColormap.from_list("sipscope", ["#d9ebf7", "#56b4e9", "#0072b2", "#00395c"])
 
+WIDTH = 6.2
+"""Inches."""
+INCHES_PER_NAME = 1.6
+"""Room for a name in a legend."""
 BINS = 72
 """Periods that a chart over time has at most."""
 PERIODS = (
@@ -62,18 +66,20 @@ UNNAMED = "(none)"
 UNRECOGNISED = "not recognised"
 
 
-def messages_over_time(messages: pd.DataFrame, attacks: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
+def messages_over_time(
+    messages: pd.DataFrame, attacks: pd.DataFrame, *, ax: "Axes | None" = None, width: float = WIDTH
+) -> "Axes":
     """Draw how many messages were sent per period, by the campaign that sent or drew them."""
-    ax = ax or _figure(8.6, 3.2)
+    ax = ax or _figure(width, 3.2)
     period = _period(messages["time"])
     if messages.empty:
         return _empty(ax, "Messages over time by campaign")
     campaigns = _top(campaign_of(messages, attacks), CAMPAIGNS, "other campaigns", last=NO_CAMPAIGN)
     start = messages["time"].min().floor(period)
-    width = pd.Timedelta(period)
-    bins = ((messages["time"] - start) // width).astype("int64")
+    step = pd.Timedelta(period)
+    bins = ((messages["time"] - start) // step).astype("int64")
     counts = pd.crosstab(bins, campaigns).reindex(range(int(bins.max()) + 1), fill_value=0)
-    edges = np.array([_day(start + i * width) for i in range(len(counts) + 1)])
+    edges = np.array([_day(start + i * step) for i in range(len(counts) + 1)])
     below = np.zeros(len(counts))
     colours = _campaign_colours([str(name) for name in counts.columns])
     for name in counts.columns:
@@ -91,7 +97,7 @@ def messages_over_time(messages: pd.DataFrame, attacks: pd.DataFrame, *, ax: "Ax
 def methods_and_responses(messages: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     """Draw how many requests of each method were seen, and the responses to them by class."""
     counts = _methods(messages)
-    ax = ax or _figure(8.6, 1.3 + 0.5 * max(len(counts), 2))
+    ax = ax or _figure(WIDTH, 1.3 + 0.5 * max(len(counts), 2))
     if counts.empty:
         return _empty(ax, "Methods and responses")
     rows = np.arange(len(counts))
@@ -128,16 +134,18 @@ def claimed_and_recognised(messages: pd.DataFrame, *, ax: "Axes | None" = None) 
     claimed = _top(_named(requests["user_agent"], UNNAMED), ROWS, "other User-Agents", last=UNNAMED)
     tools = _top(_named(requests["tool"], UNRECOGNISED), COLUMNS, "other tools", last=UNRECOGNISED)
     title = "User-Agents claimed and tools recognised"
-    return _matrix(pd.crosstab(claimed, tools), title, ("User-Agent claimed", "tool recognised"), ax=ax)
+    counts = pd.crosstab(claimed, tools)
+    return _matrix(counts, title, ("User-Agent claimed", "tool recognised"), ax or _matrix_figure(counts, WIDTH))
 
 
-def sources_and_targets(messages: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
+def sources_and_targets(messages: pd.DataFrame, *, ax: "Axes | None" = None, width: float = WIDTH) -> "Axes":
     """Draw how many requests each source (rows) sent to each target (columns), the busiest of both."""
     requests = messages[messages["status"].isna()]
     sources = _top(_named(requests["source"], UNNAMED), ROWS, "other sources")
     targets = _top(_named(requests["destination"], UNNAMED), COLUMNS, "other targets")
     counts = pd.crosstab(sources, targets)
-    return _matrix(counts, "Sources and their targets", ("source", "target"), limit=ADDRESS, ax=ax)
+    ax = ax or _matrix_figure(counts, width)
+    return _matrix(counts, "Sources and their targets", ("source", "target"), ax, limit=ADDRESS)
 
 
 def campaign_of(messages: pd.DataFrame, attacks: pd.DataFrame) -> "pd.Series[Any]":
@@ -181,6 +189,7 @@ def _signs() -> frozenset[int]:
 
 
 def _figure(width: float, height: float) -> "Axes":
+    """Return the axes of a new figure without background."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.patch.set_alpha(0)
     return figure.subplots()
@@ -238,11 +247,12 @@ def _in_words(period: str) -> str:
     return unit if number == "1" else f"{number} {unit}s"
 
 
-def _matrix(
-    counts: pd.DataFrame, title: str, names: tuple[str, str], *, ax: "Axes | None", limit: int = LABEL
-) -> "Axes":
+def _matrix_figure(counts: pd.DataFrame, width: float) -> "Axes":
+    return _figure(width, 1.6 + 0.3 * max(len(counts), 3))
+
+
+def _matrix(counts: pd.DataFrame, title: str, names: tuple[str, str], ax: "Axes", *, limit: int = LABEL) -> "Axes":
     """Draw counts of requests as a table of coloured cells with their numbers; names are those of its axes."""
-    ax = ax or _figure(8.6, 1.6 + 0.3 * max(len(counts), 3))
     if counts.empty or not counts.to_numpy().sum():
         return _empty(ax, title)
     values = np.ma.masked_equal(counts.to_numpy(), 0)
@@ -300,11 +310,22 @@ def _finish(ax: "Axes", title: str, *, x: str, y: str) -> None:
 
 
 def _legend(ax: "Axes") -> None:
+    """Name the colours above the chart, below its title."""
+    width = ax.get_window_extent().width / ax.figure.dpi
+    columns = max(round(width / INCHES_PER_NAME), 1)
     legend = ax.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, frameon=False, fontsize=8.5, handlelength=1, handleheight=1,
-        borderaxespad=0.2, columnspacing=1.4, labelcolor=INK,
-    )  # fmt: skip
-    rows = -(-len(legend.get_texts()) // 4)
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=8.5,
+        handlelength=1,
+        handleheight=1,
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        labelcolor=INK,
+    )
+    rows = -(-len(legend.get_texts()) // columns)
     ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=11, fontweight="bold", color=INK, pad=10 + 15 * rows)
 
 

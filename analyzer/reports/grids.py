@@ -77,12 +77,11 @@ def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
         Column("kind", "fixed"),
         Column("source", "fixed mono"),
         Column("tool", "fixed"),
-        Column("from (UTC)", "fixed"),
-        Column("to", "fixed"),
+        Column("when (UTC)", "fixed"),
         Column("requests", "num"),
         Column("targets", "num"),
         Column("after", "wrap"),
-        Column("outcome", "badge fixed"),
+        Column("outcome", "pill fixed"),
         Column("sure", "num"),
         Column("ATT&CK", "fixed"),
         Column("campaign", "fixed mono"),
@@ -93,7 +92,7 @@ def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
             _text(attack["kind"]),
             _text(attack["source"]),
             _text(attack["tool"]),
-            *_times(attack["start"], attack["end"]),
+            _times(attack["start"], attack["end"]),
             f"{attack['messages']:,}",
             f"{len(attack['targets']):,}",
             _after(attack),
@@ -111,11 +110,10 @@ def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
 def _sources(sources: pd.DataFrame) -> Grid:
     columns = [
         Column("source", "fixed mono"),
-        Column("verdict", "badge fixed"),
+        Column("verdict", "pill fixed"),
         Column("why", "wrap"),
         Column("proven by", "wrap"),
-        Column("first (UTC)", "fixed"),
-        Column("last", "fixed"),
+        Column("seen (UTC)", "fixed"),
         Column("requests", "num"),
         Column("methods", "wrap"),
         Column("answers", "wrap"),
@@ -132,7 +130,7 @@ def _sources(sources: pd.DataFrame) -> Grid:
             _text(source["verdict"]),
             _text(source["why"]),
             _text(source["proven"]) or ("may be forged" if source["verdict"] == "attacking" else ""),
-            *_times(source["first"], source["last"]),
+            _times(source["first"], source["last"]),
             f"{source['requests']:,}",
             _few(source["methods"]),
             _few(source["answers"]),
@@ -179,7 +177,7 @@ def _numbers(attacks: pd.DataFrame) -> Grid:
 def _accounts(attacks: pd.DataFrame) -> Grid:
     columns = [
         Column("account", "fixed"),
-        Column("what became of it", "badge fixed"),
+        Column("what became of it", "pill fixed"),
         Column("sources", "num"),
         Column("attacks", "num"),
         Column("passwords guessed", "wrap"),
@@ -222,8 +220,7 @@ def _captures(captures: pd.DataFrame, names: dict[str, str]) -> Grid:
         Column("packets", "num"),
         Column("SIP messages", "num"),
         Column("dropped", "num"),
-        Column("from (UTC)", "fixed"),
-        Column("to", "fixed"),
+        Column("when (UTC)", "fixed"),
     ]
     rows = [
         [
@@ -233,7 +230,7 @@ def _captures(captures: pd.DataFrame, names: dict[str, str]) -> Grid:
             f"{capture['packets']:,}",
             f"{capture['messages']:,}",
             "unknown" if pd.isna(capture["dropped"]) else f"{capture['dropped']:,}",
-            *_times(capture["start"], capture["end"]),
+            _times(capture["start"], capture["end"]),
         ]
         for _, capture in captures.head(ROWS).iterrows()
     ]
@@ -243,16 +240,16 @@ def _captures(captures: pd.DataFrame, names: dict[str, str]) -> Grid:
 def _fates(fates: pd.DataFrame) -> Grid:
     columns = [Column("fate", "fixed"), Column("reason", "wrap"), Column("packets", "num"), Column("share", "num")]
     named = fates.assign(**{name: fates[name].astype("str").fillna("") for name in ("fate", "reason")})
-    counts = named.groupby(["fate", "reason"])["packets"].sum().sort_values(ascending=False)
-    total = int(counts.sum())
+    counts = named.groupby(["fate", "reason"])["packets"].sum().sort_values(ascending=False).reset_index()
+    total = int(counts["packets"].sum())
     rows = [
         [
-            str(fate).replace("-", " "),
-            str(reason).replace("-", " "),
-            f"{packets:,}",
-            f"{packets / total:.1%}" if total else "",
+            quoted(row["fate"]).replace("-", " "),
+            quoted(row["reason"]),
+            f"{row['packets']:,}",
+            _share(row["packets"] / total),
         ]
-        for (fate, reason), packets in counts.items()
+        for row in counts[counts["packets"] > 0].to_dict("records")
     ]
     note = f"Every packet has one fate; together they are {total:,} packets."
     return Grid("fates", "What became of the packets", columns, rows, note)
@@ -304,15 +301,14 @@ def _packets(attack: "pd.Series", names: dict[str, str]) -> str:
     return f"{packets} of {quoted(names.get(capture, capture))}" if packets and many else packets
 
 
-def _times(start: object, end: object) -> list[str]:
-    """Return when it began and when it ended, the date said once."""
+def _times(start: object, end: object) -> str:
+    """Return when it began and ended, the date said once."""
     first = start if isinstance(start, pd.Timestamp) else None
     last = end if isinstance(end, pd.Timestamp) else None
-    same = first is not None and last is not None and first.date() == last.date()
-    return [
-        "" if first is None else f"{first:%Y-%m-%d %H:%M:%S}",
-        "" if last is None else f"{last:%H:%M:%S}" if same else f"{last:%Y-%m-%d %H:%M:%S}",
-    ]
+    if first is None or last is None:
+        return ""
+    clock = "%H:%M:%S" if first.date() == last.date() else "%Y-%m-%d %H:%M:%S"
+    return f"{first:%Y-%m-%d %H:%M:%S} – {last.strftime(clock)}"
 
 
 def _few(values: Iterable[object], limit: int = NAMES) -> str:

@@ -36,11 +36,17 @@ CELL = 300
 """Characters of a text that the page shows at most."""
 
 
+WIDE = 12.4
+"""Inches of a chart that is as wide as the page."""
+
+
 class Chart(NamedTuple):
     """A drawn chart and what it says in words."""
 
     svg: Markup
     alternative: str
+    whole: bool
+    """Whether it is as wide as the page."""
 
 
 def write_html(analysis: "Analysis", path: str | Path, *, show_secrets: bool = False) -> None:
@@ -127,14 +133,17 @@ def _charts(analysis: "Analysis") -> tuple[list[Chart], dict[str, str]]:
     messages = analysis.messages
     if messages.empty:
         return [], {}
-    over_time = charts.messages_over_time(messages, analysis.attacks)
+    over_time = charts.messages_over_time(messages, analysis.attacks, width=WIDE)
     drawn = [
         over_time,
         charts.methods_and_responses(messages),
         charts.claimed_and_recognised(messages),
-        charts.sources_and_targets(messages),
+        charts.sources_and_targets(messages, width=WIDE),
     ]
-    images = [Chart(_svg(ax, f"chart{number}"), charts.describe(ax)) for number, ax in enumerate(drawn, 1)]
+    images = [
+        Chart(_svg(ax, f"chart{number}"), charts.describe(ax), number in (1, len(drawn)))
+        for number, ax in enumerate(drawn, 1)
+    ]
     return images, charts.colours_of(over_time)
 
 

@@ -1,15 +1,42 @@
-"""The answer for a terminal: plain text where there is none, colour where there is one."""
+"""The answer, and single tables, for a terminal: colour where there is one, else plain text."""
 
+from datetime import datetime
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
 from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from analyzer.exports.escape import escape
 from analyzer.reports.answer import Answer, Line, answer
+from analyzer.reports.words import listed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analyzer.analysis import Analysis
+    from analyzer.tools.signatures import Signatures
+
+WIDTH = 80
+"""Columns of a report that does not go to a terminal."""
+WIDEST = 120
+"""Columns beyond which lines are hard to read."""
+ROWS = 50
+"""Rows of a table that are printed; the exports hold all."""
+NAMES = 3
+CELL = 120
+"""Characters of a cell."""
+CHIEF = {
+    "messages": ("time", "source", "destination", "method", "status", "from_user", "to_user", "user_agent"),
+    "sources": ("source", "verdict", "why", "requests", "tools", "campaign"),
+    "attacks": ("kind", "source", "tool", "start", "messages", "accounts", "numbers", "outcome"),
+    "campaigns": ("campaign", "title", "sources", "start", "end", "outcome"),
+}
+"""The columns that a terminal shows of a table; of others, all."""
 
 STYLES = {
     "headline": "bold",
@@ -37,6 +64,61 @@ def render(analysis: "Analysis", *, report: Path | None = None, show_secrets: bo
     `str()` of it is plain text; a rich console prints it in colour where the terminal has any.
     """
     return render_answer(answer(analysis, report=report, show_secrets=show_secrets), width=width)
+
+
+def print_answer(
+    analysis: "Analysis", *, report: Path | None = None, show_secrets: bool = False, console: Console | None = None
+) -> None:
+    """Print the answer to a console, standard output without one: in colour, and as wide, as the terminal is."""
+    console = console or _console()
+    text = render(analysis, report=report, show_secrets=show_secrets, width=_width(console))
+    console.print(text, soft_wrap=True, end="")
+
+
+def print_table(name: str, frame: "pd.DataFrame", *, console: Console | None = None) -> None:
+    """Print the first rows of a table, and of its columns those that people ask for first."""
+    console = console or _console()
+    chief = [column for column in CHIEF.get(name, frame.columns) if column in frame]
+    grid = Table(box=SIMPLE, pad_edge=False, header_style="bold")
+    for column in chief:
+        right = frame[column].dtype.kind in "iuf"
+        grid.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in frame[chief].head(ROWS).itertuples(index=False, name=None):
+        grid.add_row(*(Text(_cell(value)) for value in row))
+    console.print(grid)
+    shown = f"the first {ROWS} of " if len(frame) > ROWS else ""
+    more = "; all rows and columns: -o FILE.csv" if shown or len(chief) < len(frame.columns) else ""
+    console.print(Text(f"{shown}{len(frame):,} {name}{more}", "dim"))
+
+
+def print_tools(signatures: "Signatures", *, console: Console | None = None) -> None:
+    """Print the tools that are recognised, by name, with what they are."""
+    console = console or _console()
+    grid = Table(box=SIMPLE, pad_edge=False, header_style="bold")
+    for column in ("tool", "kind", "what it is"):
+        grid.add_column(column, overflow="fold")
+    for tool in sorted(signatures.tools.values(), key=lambda tool: tool.name.lower()):
+        grid.add_row(*(Text(escape(part)) for part in (tool.name, tool.kind, tool.summary)))
+    console.print(grid)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _width(console: Console) -> int:
+    return min(console.width, WIDEST) if console.is_terminal else WIDTH
+
+
+def _cell(value: object) -> str:
+    """Return a cell of a table as text."""
+    if isinstance(value, list):
+        return listed((escape(str(item), limit=CELL) for item in value), NAMES)
+    if isinstance(value, datetime):
+        return "" if str(value) == "NaT" else f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return "" if isnan(value) else f"{value:g}"
+    return "" if str(value) == "<NA>" else escape(str(value), limit=CELL)
 
 
 def render_answer(told: Answer, *, width: int = 80) -> Text:
