@@ -19,7 +19,7 @@ from analyzer.engines import _kernels as kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 32 << 20
 SET_ASIDE = {
     kernels.TCP: "tcp",
     kernels.FRAGMENT: "fragment",
