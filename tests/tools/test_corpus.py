@@ -31,3 +31,28 @@ def test_the_honest_are_not_accused(name):
     tools = load_signatures().tools
     accused = {tool for tool in found["tool"].dropna().unique() if tools[tool].hostile}
     assert accused <= ({"SIPVicious"} if name in CARRIERS else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "share"),
+    [
+        ("initconf__sip-attacks/SIP-Bruteforce-Single-IP.pcap", "Cisco v11.0.0", 0.9),
+        ("initconf__sip-attacks/SIP-3700-unauthorized-401.pcap", "sipcli", 0.6),
+        ("CESNET__ipfixprobe/functional__inputs__sip.pcap", "SIPVicious", 0.9),
+    ],
+)
+def test_real_attacks_are_named(name, tool, share):
+    found = recognise(messages_of(name))
+    requests = found[found["status"].isna()]
+    assert set(requests["tool"].astype("str")) == {tool}
+    assert (requests["tool_confidence"] >= share).all()
+
+
+def test_what_real_tags_say():
+    found = recognise(messages_of("CESNET__ipfixprobe/functional__inputs__sip.pcap"))
+    said = found.dropna(subset=["tag_account"])
+    assert (said["tag_account"].astype("str") == said["to_user"].astype("str")).mean() > 0.9
+    aimed = found.dropna(subset=["tag_target"])
+    where = aimed["destination"].astype("str") + ":" + aimed["destination_port"].astype("str")
+    assert (where == aimed["tag_target"].astype("str")).all()
+    assert len(aimed) >= 9
