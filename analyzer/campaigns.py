@@ -83,7 +83,7 @@ def join_campaigns(
     campaigns = _describe(attacks, groups, links, messages)
     named = campaigns.set_index("group")["campaign"]
     attacks = attacks.assign(campaign=named.reindex(groups).to_numpy())
-    rank = campaigns["outcome"].map(OUTCOMES.index)
+    rank = [OUTCOMES.index(outcome) for outcome in campaigns["outcome"]]
     campaigns = campaigns.assign(rank=rank).sort_values(
         ["rank", "messages", "campaign"], ascending=[False, False, True], kind="stable"
     )
@@ -102,8 +102,9 @@ def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
 def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str]) -> pd.DataFrame:
     """Return a row for each party and key: party, key, kind, strength, value, start, end."""
     keys = attacks[["keys", "start", "end"]].assign(party=party).explode("keys").dropna(subset=["keys"])
-    parts = keys["keys"].astype("str").str.partition(":")
-    links = keys.assign(key=keys["keys"].astype("str"), kind=parts[0], value=parts[2]).drop(columns="keys")
+    key = keys["keys"].astype("str")
+    parts = key.str.split(":", n=1)
+    links = keys.assign(key=key, kind=parts.str[0], value=parts.str[1]).drop(columns="keys")
     links = links[(links["kind"] == "number") | ~links["key"].isin(ordinary)]
     links["strength"] = links["kind"].map(STRENGTH).astype("int64")
     grouped = links.groupby(["party", "key", "kind", "value", "strength"], as_index=False, observed=True)
