@@ -131,9 +131,14 @@ def _proofs(attacks: pd.DataFrame, names: dict[str, str]) -> list[str]:
             capture = attack["capture"]
             where = f" of {quoted(names.get(capture, capture))}" if isinstance(capture, str) else ""
             source = quoted(attack["source"])
-            told.append(f"{quoted(attack['kind']).replace('-', ' ')} by {source}: {listed(packets, PROOFS)}{where}")
+            told.append(f"{kind_in_words(attack['kind'])} by {source}: {listed(packets, PROOFS)}{where}")
     more = len(attacks) - ATTACKS
     return [*told, f"and {count(more, 'more attack')}, see attacks.csv"] if told and more > 0 else told
+
+
+def kind_in_words(kind: object) -> str:
+    """Return 'password guessing' for password-guessing, and 'known tool' for tool."""
+    return "known tool" if kind == "tool" else quoted(kind).replace("-", " ")
 
 
 def proofs(attack: "pd.Series") -> list[str]:

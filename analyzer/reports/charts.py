@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib import font_manager
@@ -44,6 +43,8 @@ WIDTH = 6.2
 """Inches."""
 INCHES_PER_NAME = 1.6
 """Room for a name in a legend."""
+INCHES_PER_TIME = 0.8
+"""Room for a time below an axis."""
 BINS = 72
 """Periods that a chart over time has at most."""
 PERIODS = (
@@ -88,8 +89,8 @@ def messages_over_time(
             above, edges, baseline=below, fill=True, color=colours[str(name)], label=label(str(name)), linewidth=0
         )
         below = above
-    _time_axis(ax, edges)
-    _finish(ax, "Messages over time by campaign", x="time (UTC)", y=f"messages per {_in_words(period)}")
+    name = _time_axis(ax, start, start + len(counts) * step)
+    _finish(ax, "Messages over time by campaign", x=name, y=f"messages per {_in_words(period)}")
     _legend(ax)
     return ax
 
@@ -282,15 +283,37 @@ def _day(time: pd.Timestamp) -> float:
     return float(time.value / DAY)
 
 
-def _time_axis(ax: "Axes", edges: "NDArray[np.float64]") -> None:
-    locator = mdates.AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
-    ax.xaxis.set_major_locator(locator)
-    formatter = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-    ax.xaxis.set_major_formatter(formatter)
-    ax.set_xlim(edges[0], edges[-1])
+def _time_axis(ax: "Axes", start: pd.Timestamp, end: pd.Timestamp) -> str:
+    """Mark the times from start to end at round distances, and return what the axis is to be called."""
+    room = max(_inches(ax) / INCHES_PER_TIME, 2)
+    step = next((step for step in PERIODS if (end - start) / pd.Timedelta(step) <= room), PERIODS[-1])
+    first = start.ceil(step)
+    times = [first + i * pd.Timedelta(step) for i in range(int((end - first) // pd.Timedelta(step)) + 1)]
+    daily = pd.Timedelta(step) >= pd.Timedelta("1D")
+    dated = start.date() != (end - pd.Timedelta("1ns")).date()
+    clock = "%H:%M:%S" if pd.Timedelta(step) < pd.Timedelta("1min") else "%H:%M"
+    ax.set_xticks([_day(time) for time in times], [time.strftime("%Y-%m-%d" if daily else clock) for time in times])
+    if dated and not daily:
+        _date_midnights(ax, times)
+    ax.set_xlim(_day(start), _day(end))
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_formatter(FuncFormatter(_thousands))
     ax.set_ylim(bottom=0)
+    return "time (UTC)" if dated else f"{start:%Y-%m-%d} (UTC)"
+
+
+def _date_midnights(ax: "Axes", times: Sequence[pd.Timestamp]) -> None:
+    """Write the date below the first time of each day."""
+    told: set[object] = set()
+    labels = []
+    for time in times:
+        labels.append(time.strftime("%H:%M" if time.date() in told else "%H:%M\n%Y-%m-%d"))
+        told.add(time.date())
+    ax.set_xticklabels(labels)
+
+
+def _inches(ax: "Axes") -> float:
+    return float(ax.get_window_extent().width / ax.figure.dpi)
 
 
 def _thousands(value: float, _position: object) -> str:
@@ -311,8 +334,7 @@ def _finish(ax: "Axes", title: str, *, x: str, y: str) -> None:
 
 def _legend(ax: "Axes") -> None:
     """Name the colours above the chart, below its title."""
-    width = ax.get_window_extent().width / ax.figure.dpi
-    columns = max(round(width / INCHES_PER_NAME), 1)
+    columns = max(round(_inches(ax) / INCHES_PER_NAME), 1)
     legend = ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),

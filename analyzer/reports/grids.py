@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from analyzer.exports.escape import escape
 from analyzer.reports.answer import short_names, worst_first
-from analyzer.reports.cards import proofs
+from analyzer.reports.cards import kind_in_words, proofs
 from analyzer.reports.phone import describe_number
-from analyzer.reports.words import listed, quoted
+from analyzer.reports.words import SHOWN, listed, quoted
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
@@ -22,6 +23,8 @@ ROWS = 50
 """Rows of a table that the page shows; the exports hold all."""
 NAMES = 4
 """Values of a list that a cell shows."""
+SENTENCE = 300
+"""Characters of a sentence that a cell shows."""
 VERDICTS = ("attacking", "suspicious", "innocent")
 PACKAGES = ("sipscope", "numba", "numpy", "pandas", "pyarrow", "scipy", "matplotlib", "phonenumbers")
 
@@ -89,7 +92,7 @@ def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
     ]
     rows = [
         [
-            _text(attack["kind"]),
+            kind_in_words(attack["kind"]),
             _text(attack["source"]),
             _text(attack["tool"]),
             _times(attack["start"], attack["end"]),
@@ -128,7 +131,7 @@ def _sources(sources: pd.DataFrame) -> Grid:
         [
             _text(source["source"]),
             _text(source["verdict"]),
-            _text(source["why"]),
+            _text(source["why"], SENTENCE),
             _text(source["proven"]) or ("may be forged" if source["verdict"] == "attacking" else ""),
             _times(source["first"], source["last"]),
             f"{source['requests']:,}",
@@ -265,7 +268,7 @@ def _anomalies(anomalies: pd.DataFrame, names: dict[str, str]) -> Grid:
     firsts = anomalies.drop_duplicates("reason")
     counts = anomalies["reason"].value_counts()
     rows = [
-        [_text(first["reason"]), f"{counts[first['reason']]:,}", _place(first, names), _text(first["detail"])]
+        [_text(first["reason"]), f"{counts[first['reason']]:,}", _place(first, names), _text(first["detail"], SENTENCE)]
         for _, first in firsts.dropna(subset=["reason"]).iterrows()
     ]
     rows.sort(key=lambda row: -int(row[1].replace(",", "")))
@@ -307,6 +310,8 @@ def _times(start: object, end: object) -> str:
     last = end if isinstance(end, pd.Timestamp) else None
     if first is None or last is None:
         return ""
+    if first.floor("s") == last.floor("s"):
+        return f"{first:%Y-%m-%d %H:%M:%S}"
     clock = "%H:%M:%S" if first.date() == last.date() else "%Y-%m-%d %H:%M:%S"
     return f"{first:%Y-%m-%d %H:%M:%S} – {last.strftime(clock)}"
 
@@ -315,8 +320,8 @@ def _few(values: Iterable[object], limit: int = NAMES) -> str:
     return listed(map(quoted, values), limit)
 
 
-def _text(value: object) -> str:
-    return quoted(value) if isinstance(value, str) else ""
+def _text(value: object, limit: int = SHOWN) -> str:
+    return escape(value, limit=limit) if isinstance(value, str) else ""
 
 
 def _share(value: object) -> str:

@@ -10,6 +10,8 @@ SHOWN = 80
 """Characters of a text from the wire that a sentence quotes at most."""
 MINUTE = 60
 HOUR = 3600
+SHORT = pd.Timedelta("1h")
+"""What lasts shorter is told with seconds."""
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -61,11 +63,13 @@ def span(start: pd.Timestamp | None, end: pd.Timestamp | None) -> str:
 
 
 class Clock:
-    """Says when something was, with the date only if what is reported lasted more than one day."""
+    """Says when something was: with the date if what is reported lasted for days, with seconds if it was short."""
 
     def __init__(self, times: Sequence[pd.Timestamp]) -> None:
         """Take the times of what is reported."""
         self.dated = len({time.date() for time in times}) > 1
+        lasted = max(times) - min(times) if times else pd.Timedelta(0)
+        self.clock = "%H:%M:%S" if lasted < SHORT else "%H:%M"
 
     def at(self, time: pd.Timestamp) -> str:
         """Return '09:41:07'."""
@@ -75,10 +79,8 @@ class Clock:
         """Return '09:14-09:41', or one time if both are the same, or nothing if one is missing."""
         if pd.Series([start, end]).isna().any():
             return ""
-        if not self.dated:
-            first, last = f"{start:%H:%M}", f"{end:%H:%M}"
-            return first if first == last else f"{first}-{last}"
-        if start.date() == end.date():
-            last = "" if f"{start:%H:%M}" == f"{end:%H:%M}" else f"-{end:%H:%M}"
-            return f"{start:%Y-%m-%d %H:%M}{last}"
-        return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        day = "%Y-%m-%d " if self.dated else ""
+        first, last = start.strftime(day + self.clock), end.strftime(day + self.clock)
+        if first == last:
+            return first
+        return f"{first} to {last}" if start.date() != end.date() else f"{first}-{end.strftime(self.clock)}"
