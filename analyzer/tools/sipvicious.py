@@ -135,9 +135,10 @@ def read_tags(messages: "pd.DataFrame") -> "pd.DataFrame":
     aimed = pc.is_valid(target)
     sure = pc.or_(pc.or_(named, aimed), pa.array(decoded.digits >= MIN_DIGITS))
     nothing = pa.scalar(None, pa.large_string())
+    unclear = pc.and_(pc.invert(named), _perhaps_ipv6(decoded.data, near["destination"]))
     columns = {
         "tag_target": target,
-        "tag_account": pc.if_else(pc.or_(aimed, pc.equal(account, "")), nothing, account),
+        "tag_account": pc.if_else(pc.or_(pc.or_(aimed, unclear), pc.equal(account, "")), nothing, account),
         "tag_password": pc.if_else(pc.or_(aimed, pc.equal(password, "")), nothing, password),
     }
     table = pd.DataFrame({name: pd.array(pc.filter(values, sure), dtype="str") for name, values in columns.items()})
@@ -167,6 +168,14 @@ def _targets(data: "Array", destinations: "Array") -> "Array":
     pairs = zip(data.to_pylist(), destinations.to_pylist(), v6.to_pylist(), strict=True)
     seen = [_ipv6(text, address) if candidate else None for text, address, candidate in pairs]
     return pc.coalesce(pa.array(seen, pa.large_string()), found)
+
+
+def _perhaps_ipv6(data: "Array", destinations: "Array") -> "Array":
+    """Say where data may be an IPv6 target as somebody typed it: less its colons it cannot be read back."""
+    import pyarrow.compute as pc
+
+    digits = pc.match_substring_regex(data, "^[0-9a-f]{5,36}$")
+    return pc.and_(digits, pc.fill_null(pc.match_substring(destinations, ":"), False))
 
 
 def _ipv4(text: str) -> str | None:

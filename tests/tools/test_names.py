@@ -87,3 +87,18 @@ def test_every_listed_name_is_tested():
     assert {name for names in signatures.forged for name in names.names} <= {
         low.split(" ")[0] if not low.startswith("Asterisk") else "Asterisk PBX" for low in LOW
     } | {"Cisco-SIPGateway", "Cisco-CUCM", "Linksys"}  # fmt: skip
+
+
+def test_no_name_matches_as_a_part_of_another():
+    listed = {
+        name
+        for tool in load_signatures().tools.values()
+        for agents in tool.user_agents
+        for name in agents.names
+        if not agents.patterns
+    }
+    longer = [
+        form.format(name) for name in sorted(listed) for form in ("{}ish", "my{}", "{} Phone", "My {}", "{}-x/1.0")
+    ]
+    found = recognise(messages(len(longer), user_agent=longer))
+    assert found.loc[found["tool"].notna(), "user_agent"].empty

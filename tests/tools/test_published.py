@@ -219,6 +219,72 @@ INNOCENT = {
 }
 
 
+MESSAGES = {
+    "Metasploit": """\
+OPTIONS sip:nobody@127.7.7.7 SIP/2.0
+Via: SIP/2.0/UDP 127.7.7.8:5060;branch=z9hG4bK.0a1b2c3d;rport;alias
+From: sip:f4Tq@127.7.7.8:5060;tag=0fa3b721
+To: sip:nobody@127.7.7.7
+Call-ID: 2874490434@127.7.7.8
+CSeq: 1 OPTIONS
+Contact:  sip:f4Tq@127.7.7.8:5060
+Max-Forwards: 20
+User-Agent: f4Tq
+Accept: text/plain
+Content-Length: 0
+""",
+    "sippts": f"""\
+REGISTER sip:127.7.7.7 SIP/2.0
+Via: SIP/2.0/UDP 127.7.7.8:5070;branch={BRANCH71};rport
+From: 100 <sip:100@127.7.7.7>;tag=0fa3b721
+To: 100 <sip:100@127.7.7.7>
+Contact: <sip:100@127.7.7.8:5070;transport=udp>;expires=120
+Call-ID: {HEX32}
+CSeq: 1 REGISTER
+Max-Forwards: 70
+User-Agent: Zoiper rev.11137
+Allow: INVITE, REGISTER, ACK, CANCEL, BYE, NOTIFY, REFER, OPTIONS, INFO, SUBSCRIBE, UPDATE, PRACK, MESSAGE
+Expires: 120
+Content-Length: 0
+""",
+    "Mr.SIP": """\
+OPTIONS sip:100@127.7.7.7 SIP/2.0
+Via: SIP/2.0/UDP 127.7.7.8:32145;branch=z9hG4bK-8371950264;rport
+From: <sip:200@127.7.7.8>;tag=482910
+To: <sip:100@127.7.7.7>
+Call-ID: not-its-own
+CSeq: 1 OPTIONS
+Contact: <sip:200@127.7.7.8:32145>
+Accept: application/sdp
+Max-Forwards: 70
+Content-Length: 0
+""",
+    "sipcli": f"""\
+INVITE sip:9011442037690000@127.7.7.7 SIP/2.0
+To: 9011442037690000<sip:9011442037690000@127.7.7.7>
+From: 200<sip:200@127.7.7.7>;tag=2fd7b751
+Via: SIP/2.0/UDP 127.7.7.8:5078;branch=z9hG4bK-{HEX32};rport
+Call-ID: {HEX32}
+CSeq: 1 INVITE
+Contact: <sip:200@127.7.7.8:5078>
+Max-Forwards: 70
+Allow: INVITE, ACK, CANCEL, BYE
+User-Agent: Zoiper rev.11137
+Content-Length: 0
+""",
+}
+LINE_ENDS = {"Mr.SIP": "\n"}
+
+
+@pytest.mark.parametrize("tool", MESSAGES)
+def test_a_published_message_is_named_under_a_false_name(tool, written):
+    payload = (MESSAGES[tool] + "\n").replace("\n", LINE_ENDS.get(tool, "\r\n")).encode()
+    found = recognise(written(payload))
+    assert found["tool"].item() == tool
+    assert found["tool_confidence"].item() >= 0.9
+    assert "user-agent" not in found["tool_reason"].item() or tool == "Metasploit"
+
+
 @pytest.mark.parametrize(("tool", "columns"), PUBLISHED.values(), ids=PUBLISHED.keys())
 def test_a_published_mark_names_its_tool(tool, columns):
     found = recognise(messages(1, **columns))

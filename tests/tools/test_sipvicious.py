@@ -106,13 +106,12 @@ def test_a_long_number_tried_by_svwar_is_no_target():
 
 
 def test_svmap_over_ipv6():
-    said = say(
-        tag("2001db8113c4"), tag("2001db8213c4"), tag("2001db810000"), tag("2001db81"),
-        destination="2001:db8::1", from_user="100",
-    )  # fmt: skip
+    tags = [tag(data) for data in ("2001db8113c4", "20010db8113c4", "2001db810000", "100-a")]
+    said = say(*tags, destination="2001:db8::1", from_user="100")
     assert said[0] == ["[2001:db8::1]:5060", None, None]
-    assert said[1][0] != "[2001:db8::1]:5060"
-    assert said[3] == [None, "2001db81", None]
+    assert said[1] == [None, None, None]  # typed otherwise than the address is written
+    assert said[3] == [None, "100-a", None]
+    assert say(tag("123456"), destination="::1", from_user="123456") == {0: [None, "123456", None]}
 
 
 def test_few_digits_need_another_witness():
