@@ -1,0 +1,119 @@
+"""Builds packets and captures, byte by byte, for tests."""
+
+import struct
+from ipaddress import ip_address
+
+OPTIONS = b"OPTIONS sip:100@192.0.2.2 SIP/2.0\r\nCall-ID: 1\r\n\r\n"
+ETHERNET, RAW, NULL, LOOP, SLL, SLL2 = 1, 101, 0, 108, 113, 276
+
+
+def udp(payload=OPTIONS, *, source=5060, destination=5060, length=None):
+    return struct.pack("!HHHH", source, destination, 8 + len(payload) if length is None else length, 0) + payload
+
+
+def ipv4(
+    payload=None, *, source="192.0.2.1", destination="192.0.2.2", protocol=17, ttl=64, fragment=0, options=b"", total=None
+):
+    payload = udp() if payload is None else payload
+    header = 20 + len(options)
+    total = header + len(payload) if total is None else total
+    fields = (0x40 | header // 4, 0, total, 1, fragment, ttl, protocol, 0)
+    addresses = ip_address(source).packed + ip_address(destination).packed
+    return struct.pack("!BBHHHBBH", *fields) + addresses + options + payload
+
+
+def ipv6(payload=None, *, source="2001:db8::1", destination="2001:db8::2", protocol=17, ttl=64, length=None):
+    payload = udp() if payload is None else payload
+    length = len(payload) if length is None else length
+    addresses = ip_address(source).packed + ip_address(destination).packed
+    return struct.pack("!IHBB", 6 << 28, length, protocol, ttl) + addresses + payload
+
+
+def extension(payload, *, protocol=17, size=0):
+    """An IPv6 extension header of 8 + 8 * size bytes before the payload."""
+    return bytes([protocol, size]) + bytes(6 + 8 * size) + payload
+
+
+def ethernet(payload=None, ethertype=0x0800):
+    return b"\x02" * 12 + struct.pack("!H", ethertype) + (ipv4() if payload is None else payload)
+
+
+def vlan(payload=None, *, outer=0x8100, tags=1, ethertype=0x0800, inner=0x8100):
+    payload = ipv4() if payload is None else payload
+    for tag in range(tags):
+        payload = struct.pack("!HH", 5, ethertype if tag == 0 else inner) + payload
+    return ethernet(payload, outer)
+
+
+def sll(payload=None, ethertype=0x0800):
+    return struct.pack("!HHH8sH", 0, 1, 6, b"\x02" * 8, ethertype) + (ipv4() if payload is None else payload)
+
+
+def sll2(payload=None, ethertype=0x0800):
+    header = struct.pack("!HHIHBB8s", ethertype, 0, 1, 1, 0, 6, b"\x02" * 8)
+    return header + (ipv4() if payload is None else payload)
+
+
+def family(payload=None, number=2, order="<"):
+    return struct.pack(order + "I", number) + (ipv4() if payload is None else payload)
+
+
+def pcap(packets, *, order="<", link=ETHERNET, magic=0xA1B2C3D4, snap=262144, wire=0, times=None, snapped=None):
+    """A pcap file; packet i is of second 1_700_000_000 + i and fraction 5 + i, unless times gives pairs."""
+    data = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snap, link)
+    for i, packet in enumerate(packets):
+        second, fraction = times[i] if times else (1_700_000_000 + i, 5 + i)
+        held = packet[:snapped]
+        data += struct.pack(order + "IIII", second, fraction, len(held), wire or len(packet))
+        data += bytes(8) if magic == 0xA1B2CD34 else b""
+        data += held
+    return data
+
+
+def option(code, value, order="<"):
+    return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+def block(kind, body, order="<", size=None):
+    body += bytes(-len(body) % 4)
+    size = 12 + len(body) if size is None else size
+    return struct.pack(order + "II", kind, size) + body + struct.pack(order + "I", size)
+
+
+def shb(order="<"):
+    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+
+
+def idb(order="<", *, link=ETHERNET, snap=0, resolution=None, offset=None):
+    options = b"" if resolution is None else option(9, bytes([resolution]), order)
+    options += b"" if offset is None else option(14, struct.pack(order + "q", offset), order)
+    return block(1, struct.pack(order + "HHI", link, 0, snap) + options, order)
+
+
+def epb(packet=None, order="<", *, interface=0, ticks=1_700_000_000_000_005, wire=None, captured=None):
+    packet = ethernet() if packet is None else packet
+    captured = len(packet) if captured is None else captured
+    wire = len(packet) if wire is None else wire
+    return block(6, struct.pack(order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, captured, wire) + packet, order)
+
+
+def obsolete(packet=None, order="<", *, interface=0, ticks=1_700_000_000_000_005):
+    packet = ethernet() if packet is None else packet
+    fields = (interface, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet))
+    return block(2, struct.pack(order + "HHIIII", *fields) + packet, order)
+
+
+def spb(packet=None, order="<", *, wire=None):
+    packet = ethernet() if packet is None else packet
+    return block(3, struct.pack(order + "I", len(packet) if wire is None else wire) + packet, order)
+
+
+def isb(order="<", *, interface=0, ifdrop=None, osdrop=None):
+    options = b"" if ifdrop is None else option(5, struct.pack(order + "Q", ifdrop), order)
+    options += b"" if osdrop is None else option(7, struct.pack(order + "Q", osdrop), order)
+    return block(5, struct.pack(order + "III", interface, 0, 0) + options, order)
+
+
+def pcapng(*packets, order="<", **interface):
+    """A pcapng file of one section and one interface."""
+    return shb(order) + idb(order, **interface) + b"".join(epb(packet, order) for packet in packets)
