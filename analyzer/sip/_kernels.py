@@ -2,8 +2,13 @@
 
 A kernel takes arrays and numbers, writes into arrays its caller made, and returns numbers. It raises nothing and
 reads only between start and stop: compiled code does not check bounds, and the bytes come from attackers. Every loop
-is linear in the bytes of a message. A span is a start in data and a length; no span is the length NONE.
+is linear in the bytes of a message. A span is a start in data and a length; no span is the length NONE. In the loops
+that look at every byte the index is made unsigned, which spares numba's look for a negative one.
 """
+
+# ruff: noqa: FBT001, PLR0917, SIM110 -- a kernel takes arrays and numbers by position; numba compiles no generators
+
+from typing import Any
 
 import numba
 import numpy as np
@@ -40,9 +45,8 @@ from analyzer.sip.grammar import (
     Reason,
 )
 
-HEADERS = len(Header)
-TAB, LF, CR, SPACE, QUOTE, COMMA, SLASH, COLON, SEMICOLON = 9, 10, 13, 32, 34, 44, 47, 58, 59
-LESS, EQUALS, GREATER, QUESTION, AT, BACKSLASH = 60, 61, 62, 63, 64, 92
+TAB, LF, CR, SPACE, QUOTE, COMMA, SLASH, COLON, SEMICOLON = map(np.uint8, b'\t\n\r ",/:;')
+LESS, EQUALS, GREATER, QUESTION, AT, BACKSLASH = map(np.uint8, b"<=>?@\\")
 HIGH, FOLD = 1, 2
 """Bits of `odd`: the message has bytes above 127, or folded headers, so its text cannot be copied as it is."""
 MAX_PROBES = 32
@@ -54,65 +58,73 @@ USED, ITEM, ITEM_END, ITEMS = 0, 1, 2, 3
 """What the layout's pen remembers: bytes written, the last item's start and end, and how many items there are."""
 
 
+_LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+"""Without reference counts: no kernel makes an array, and counting took longer than the work itself."""
+_kernel = numba.njit(cache=True, **_LEAN)
+"""Called from Python."""
+_part = numba.njit(no_cpython_wrapper=True, **_LEAN)
+"""Called from kernels only, and cached as a part of them."""
+
+
 # --- characters and tokens
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _is_space(byte: int) -> bool:
     return byte in (SPACE, TAB, CR, LF)
 
 
-@numba.njit(cache=True, nogil=True)
-def skip_space(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _skip_space(data: np.ndarray, start: int, stop: int) -> int:
     """Return where white space (line ends too, for folds) that begins at start ends."""
     i = start
-    while i < stop and _is_space(data[i]):
+    while i < stop and _is_space(data[np.uint64(i)]):
         i += 1
     return i
 
 
-@numba.njit(cache=True, nogil=True)
-def skip_word(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _skip_word(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the first white space is, or stop."""
     i = start
-    while i < stop and not _is_space(data[i]):
+    while i < stop and not _is_space(data[np.uint64(i)]):
         i += 1
     return i
 
 
-@numba.njit(cache=True, nogil=True)
-def trim_end(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _trim_end(data: np.ndarray, start: int, stop: int) -> int:
     """Return where data[start:stop] ends without its trailing white space."""
-    while stop > start and _is_space(data[stop - 1]):
+    while stop > start and _is_space(data[np.uint64(stop - 1)]):
         stop -= 1
     return stop
 
 
-@numba.njit(cache=True, nogil=True)
-def find(data: np.ndarray, start: int, stop: int, byte: int) -> int:
+@_part
+def _find(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     """Return where byte is first, or stop."""
     i = start
-    while i < stop and data[i] != byte:
+    while i < stop and data[np.uint64(i)] != byte:
         i += 1
     return i
 
 
-@numba.njit(cache=True, nogil=True)
-def is_token(data: np.ndarray, start: int, stop: int) -> bool:
+@_part
+def _is_token(data: np.ndarray, start: int, stop: int) -> bool:
     """Say whether data[start:stop] is a token (RFC 3261 25.1)."""
     for i in range(start, stop):
-        if not TOKEN[data[i]]:
+        if not TOKEN[data[np.uint64(i)]]:
             return False
     return stop > start
 
 
-@numba.njit(cache=True, nogil=True)
-def equals(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
+@_part
+def _equals(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
     """Say whether data[start:stop] is word, in any case; word is in lower case."""
     if stop - start != len(word):
         return False
     for i in range(len(word)):
-        byte = data[start + i]
+        byte = data[np.uint64(start + i)]
         if 65 <= byte <= 90:
             byte += 32
         if byte != word[i]:
@@ -120,114 +132,114 @@ def equals(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def begins(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
+@_part
+def _begins(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
     """Say whether data[start:stop] begins with word, in any case."""
-    return stop - start >= len(word) and equals(data, start, start + len(word), word)
+    return stop - start >= len(word) and _equals(data, start, start + len(word), word)
 
 
-@numba.njit(cache=True, nogil=True)
-def same(data: np.ndarray, start: int, stop: int, other: int, other_stop: int) -> bool:
+@_part
+def _same(data: np.ndarray, start: int, stop: int, other: int, other_stop: int) -> bool:
     """Say whether two spans hold the same bytes."""
     if stop - start != other_stop - other:
         return False
     for i in range(stop - start):
-        if data[start + i] != data[other + i]:
+        if data[np.uint64(start + i)] != data[np.uint64(other + i)]:
             return False
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def read_number(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _read_number(data: np.ndarray, start: int, stop: int) -> int:
     """Return the decimal number that data[start:stop] is, or NONE if it is none or does not fit int64."""
     if start >= stop:
         return NONE
     value = 0
     for i in range(start, stop):
-        digit = np.int64(data[i]) - 48
-        if digit < 0 or digit > 9 or value > (np.int64(0x7FFFFFFFFFFFFFFF) - digit) // 10:
+        digit = int(data[np.uint64(i)]) - 48
+        if digit < 0 or digit > 9 or value > (0x7FFFFFFFFFFFFFFF - digit) // 10:
             return NONE
         value = value * 10 + digit
     return value
 
 
-@numba.njit(cache=True, nogil=True)
-def close_quote(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _close_quote(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the quoted string whose text begins at start has its closing quote, or stop (RFC 3261 25.1)."""
     i = start
-    while i < stop and data[i] != QUOTE:
-        i += 2 if data[i] == BACKSLASH else 1
+    while i < stop and data[np.uint64(i)] != QUOTE:
+        i += 2 if data[np.uint64(i)] == BACKSLASH else 1
     return min(i, stop)
 
 
-@numba.njit(cache=True, nogil=True)
-def find_unquoted(data: np.ndarray, start: int, stop: int, byte: int) -> int:
+@_part
+def _find_unquoted(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     """Return where byte is first outside quoted strings, or stop; a quote that is never closed quotes nothing."""
     quotes = True
     i = start
     while i < stop:
-        if data[i] == byte:
+        if data[np.uint64(i)] == byte:
             return i
-        if quotes and data[i] == QUOTE:
-            close = close_quote(data, i + 1, stop)
+        if quotes and data[np.uint64(i)] == QUOTE:
+            close = _close_quote(data, i + 1, stop)
             quotes = close < stop
             i = close if quotes else i
         i += 1
     return stop
 
 
-@numba.njit(cache=True, nogil=True)
-def first_value(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _first_value(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the first of comma-separated values ends: a comma outside quotes and angle brackets, or stop."""
     quotes = angles = True
     i = start
     while i < stop:
-        if data[i] == COMMA:
+        if data[np.uint64(i)] == COMMA:
             return i
-        if quotes and data[i] == QUOTE:
-            close = close_quote(data, i + 1, stop)
+        if quotes and data[np.uint64(i)] == QUOTE:
+            close = _close_quote(data, i + 1, stop)
             quotes = close < stop
             i = close if quotes else i
-        elif angles and data[i] == LESS:
-            close = find(data, i + 1, stop, GREATER)
+        elif angles and data[np.uint64(i)] == LESS:
+            close = _find(data, i + 1, stop, GREATER)
             angles = close < stop
             i = close if angles else i
         i += 1
     return stop
 
 
-@numba.njit(cache=True, nogil=True)
-def unquote(data: np.ndarray, start: int, stop: int) -> tuple[int, int]:
+@_part
+def _unquote(data: np.ndarray, start: int, stop: int) -> tuple[int, int]:
     """Return the span's start and stop without white space around it, and without its quotes if it begins with one."""
-    start = skip_space(data, start, stop)
-    stop = trim_end(data, start, stop)
-    if start < stop and data[start] == QUOTE:
-        close = close_quote(data, start + 1, stop)
+    start = _skip_space(data, start, stop)
+    stop = _trim_end(data, start, stop)
+    if start < stop and data[np.uint64(start)] == QUOTE:
+        close = _close_quote(data, start + 1, stop)
         if close < stop:
             return start + 1, close
     return start, stop
 
 
-@numba.njit(cache=True, nogil=True)
-def find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separator: int) -> tuple[int, int]:
+@_part
+def _find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separator: int) -> tuple[int, int]:
     """Return start and stop of the value of the first parameter of that name, unquoted; NONE, NONE if there is none."""
     quotes = True
     begin = start
     equal = NONE
     i = start
     while i <= stop:
-        byte = np.int64(data[i]) if i < stop else separator
+        byte = data[np.uint64(i)] if i < stop else separator
         if byte == separator:
             name_stop = i if equal == NONE else equal
-            name_start = skip_space(data, begin, name_stop)
-            if equals(data, name_start, trim_end(data, name_start, name_stop), name):
-                return unquote(data, i if equal == NONE else equal + 1, i)
+            name_start = _skip_space(data, begin, name_stop)
+            if _equals(data, name_start, _trim_end(data, name_start, name_stop), name):
+                return _unquote(data, i if equal == NONE else equal + 1, i)
             begin = i + 1
             equal = NONE
         elif byte == EQUALS and equal == NONE:
             equal = i
         elif byte == QUOTE and quotes:
-            close = close_quote(data, i + 1, stop)
+            close = _close_quote(data, i + 1, stop)
             quotes = close < stop
             i = close if quotes else i
         i += 1
@@ -237,31 +249,31 @@ def find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separa
 # --- lines
 
 
-@numba.njit(cache=True, nogil=True)
-def find_line_end(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _find_line_end(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the line ends: at CR, LF or stop."""
     i = start
-    while i < stop and data[i] != CR and data[i] != LF:
+    while i < stop and data[np.uint64(i)] != CR and data[np.uint64(i)] != LF:
         i += 1
     return i
 
 
-@numba.njit(cache=True, nogil=True)
-def next_line(data: np.ndarray, end: int, stop: int) -> int:
+@_part
+def _next_line(data: np.ndarray, end: int, stop: int) -> int:
     """Return where the line after the one that ends at end begins: after CRLF, LF or CR."""
-    if end + 1 < stop and data[end] == CR and data[end + 1] == LF:
+    if end + 1 < stop and data[np.uint64(end)] == CR and data[np.uint64(end + 1)] == LF:
         return end + 2
     return min(end + 1, stop)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _scan_line(
     data: np.ndarray, start: int, stop: int, begin: int, row: int, odd: np.ndarray, numbers: np.ndarray
 ) -> int:
     """Return where the line ends, and note bytes above 127 and the first control character (at its offset to begin)."""
     i = start
     while i < stop:
-        byte = data[i]
+        byte = data[np.uint64(i)]
         if byte < SPACE or byte > 126:
             if byte in (CR, LF):
                 break
@@ -276,19 +288,19 @@ def _scan_line(
 # --- what is found, and what is wrong
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _put(starts: np.ndarray, lengths: np.ndarray, field: int, row: int, start: int, stop: int) -> None:
     if start >= 0 and stop > start:
         starts[field, row] = start
         lengths[field, row] = stop - start
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _flag(numbers: np.ndarray, row: int, reason: int) -> None:
     numbers[Number.ANOMALIES, row] |= np.int64(1) << np.int64(reason)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _quote(
     numbers: np.ndarray, quoted: np.ndarray, row: int, reason: int, evidence: int, start: int, stop: int
 ) -> None:
@@ -303,122 +315,128 @@ def _quote(
 # --- the start line
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_status_line(data: np.ndarray, start: int, stop: int, row: int, numbers: np.ndarray) -> bool:
     """Read SIP-Version SP Status-Code SP Reason-Phrase (RFC 3261 7.2); say whether it is well-formed."""
-    version_stop = skip_word(data, start, stop)
-    code = skip_space(data, version_stop, stop)
-    code_stop = skip_word(data, code, stop)
-    status = read_number(data, code, code_stop)
+    version_stop = _skip_word(data, start, stop)
+    code = _skip_space(data, version_stop, stop)
+    code_stop = _skip_word(data, code, stop)
+    status = _read_number(data, code, code_stop)
     if code_stop - code != 3 or status < 100 or status > 699:
         return False
     numbers[Number.STATUS, row] = status
-    return equals(data, start, version_stop, VERSION) and code == version_stop + 1 and data[version_stop] == SPACE
+    return _equals(data, start, version_stop, VERSION) and code == version_stop + 1 and data[version_stop] == SPACE
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_request_line(
     data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray
 ) -> bool:
     """Read Method SP Request-URI SP SIP-Version (RFC 3261 7.1); say whether it is well-formed."""
-    method_stop = skip_word(data, start, stop)
-    uri = skip_space(data, method_stop, stop)
-    version_stop = trim_end(data, uri, stop)
+    method_stop = _skip_word(data, start, stop)
+    uri = _skip_space(data, method_stop, stop)
+    version_stop = _trim_end(data, uri, stop)
     version = version_stop
-    while version > uri and not _is_space(data[version - 1]):
+    while version > uri and not _is_space(data[np.uint64(version - 1)]):
         version -= 1
-    good = begins(data, version, version_stop, VERSION_START)
-    uri_stop = trim_end(data, uri, version) if good else version_stop
+    good = _begins(data, version, version_stop, VERSION_START)
+    uri_stop = _trim_end(data, uri, version) if good else version_stop
     _put(starts, lengths, Field.METHOD, row, start, method_stop)
     _put(starts, lengths, Field.URI, row, uri, uri_stop)
     inner, inner_stop = uri, uri_stop
-    if uri < uri_stop and data[uri] == LESS:
-        inner, inner_stop = uri + 1, find(data, uri + 1, uri_stop, GREATER)
+    if uri < uri_stop and data[np.uint64(uri)] == LESS:
+        inner, inner_stop = uri + 1, _find(data, uri + 1, uri_stop, GREATER)
         good = False
-    user, user_stop, _, _ = read_uri(data, inner, inner_stop)
+    user, user_stop, _, _ = _read_uri(data, inner, inner_stop)
     _put(starts, lengths, Field.URI_USER, row, user, user_stop)
     return (
         good
-        and is_token(data, start, method_stop)
+        and _is_token(data, start, method_stop)
         and uri == method_stop + 1
         and data[method_stop] == SPACE
         and uri < uri_stop
-        and skip_word(data, uri, uri_stop) == uri_stop
+        and _skip_word(data, uri, uri_stop) == uri_stop
         and version == uri_stop + 1
         and data[uri_stop] == SPACE
         and version_stop == stop
-        and equals(data, version, version_stop, VERSION)
+        and _equals(data, version, version_stop, VERSION)
     )
 
 
 # --- headers
 
 
-@numba.njit(cache=True, nogil=True)
-def identify(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _identify(data: np.ndarray, start: int, stop: int) -> int:
     """Return the Header that the name data[start:stop] means, in any case, long or compact (RFC 3261 7.3.1, 7.3.3)."""
     length = stop - start
     if length == 1:
-        return np.int64(COMPACT_TABLE[data[start]])
+        return int(COMPACT_TABLE[data[np.uint64(start)]])
     if length < 1 or length > LONGEST:
         return 0
     for candidate in BY_LENGTH[length]:
-        if candidate != 0 and equals(data, start, stop, NAMES[candidate, :length]):
-            return np.int64(candidate)
+        if candidate != 0 and _equals(data, start, stop, NAMES[candidate, :length]):
+            return int(candidate)
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
-def read_uri(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int]:
+@_part
+def _read_uri(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int]:
     """Return start and stop of a URI's user part (without its password) and of its host and port; NONE where missing.
 
     A tel: URI (RFC 3966) has a user part only: its number. A missing scheme is forgiven.
     """
-    if begins(data, start, stop, TEL):
-        number = skip_space(data, start + len(TEL), stop)
-        return number, trim_end(data, number, find(data, number, stop, SEMICOLON)), NONE, NONE
-    if begins(data, start, stop, SIP):
+    if _begins(data, start, stop, TEL):
+        number = _skip_space(data, start + len(TEL), stop)
+        return number, _trim_end(data, number, _find(data, number, stop, SEMICOLON)), NONE, NONE
+    if _begins(data, start, stop, SIP):
         start += len(SIP)
-    elif begins(data, start, stop, SIPS):
+    elif _begins(data, start, stop, SIPS):
         start += len(SIPS)
-    user = user_stop = NONE
-    at = find(data, start, stop, AT)
+    user = user_stop = colon = NONE
+    at = start
+    while at < stop and data[np.uint64(at)] != AT:
+        if colon == NONE and data[np.uint64(at)] == COLON:
+            colon = at
+        at += 1
     if at < stop:
-        user = skip_space(data, start, at)
-        user_stop = trim_end(data, user, find(data, user, at, COLON))
+        user_stop = at if colon == NONE else colon
+        user = _skip_space(data, start, user_stop)
+        user_stop = _trim_end(data, user, user_stop)
         start = at + 1
-    host = skip_space(data, start, stop)
-    host_stop = find(data, host, find(data, host, stop, SEMICOLON), QUESTION)
-    return user, user_stop, host, trim_end(data, host, host_stop)
+    host = host_stop = _skip_space(data, start, stop)
+    while host_stop < stop and data[np.uint64(host_stop)] not in (SEMICOLON, QUESTION):
+        host_stop += 1
+    return user, user_stop, host, _trim_end(data, host, host_stop)
 
 
-@numba.njit(cache=True, nogil=True)
-def read_address(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int, int]:
+@_part
+def _read_address(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int, int]:
     """Return start and stop of the display name and of the URI, and where the header parameters begin.
 
     name-addr or addr-spec (RFC 3261 20.10): without angle brackets, what follows a semicolon belongs to the header.
     """
-    less = find_unquoted(data, start, stop, LESS)
+    less = _find_unquoted(data, start, stop, LESS)
     name = name_stop = NONE
-    uri = skip_space(data, start, stop)
+    uri = _skip_space(data, start, stop)
     if less < stop:
-        name, name_stop = unquote(data, start, less)
-        uri = skip_space(data, less + 1, stop)
-        greater = find(data, uri, stop, GREATER)
+        name, name_stop = _unquote(data, start, less)
+        uri = _skip_space(data, less + 1, stop)
+        greater = _find(data, uri, stop, GREATER)
         if greater < stop:
-            return name, name_stop, uri, trim_end(data, uri, greater), greater + 1
-    semicolon = find_unquoted(data, uri, stop, SEMICOLON)
-    return name, name_stop, uri, trim_end(data, uri, semicolon), semicolon
+            return name, name_stop, uri, _trim_end(data, uri, greater), greater + 1
+    semicolon = _find_unquoted(data, uri, stop, SEMICOLON)
+    return name, name_stop, uri, _trim_end(data, uri, semicolon), semicolon
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_party(
     data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray, user_field: int
 ) -> None:
     """Read From or To (RFC 3261 20.20, 20.39); user_field is followed by those of host and tag."""
-    name, name_stop, uri, uri_stop, params = read_address(data, start, stop)
-    user, user_stop, host, host_stop = read_uri(data, uri, uri_stop)
-    tag, tag_stop = find_param(data, params, stop, TAG_NAME, SEMICOLON)
+    name, name_stop, uri, uri_stop, params = _read_address(data, start, stop)
+    user, user_stop, host, host_stop = _read_uri(data, uri, uri_stop)
+    tag, tag_stop = _find_param(data, params, stop, TAG_NAME, SEMICOLON)
     if user_field == Field.FROM_USER:
         _put(starts, lengths, Field.FROM_NAME, row, name, name_stop)
     _put(starts, lengths, user_field, row, user, user_stop)
@@ -426,62 +444,62 @@ def _read_party(
     _put(starts, lengths, user_field + 2, row, tag, tag_stop)
 
 
-@numba.njit(cache=True, nogil=True)
-def read_via(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int]:
+@_part
+def _read_via(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int]:
     """Return start and stop of sent-by and of branch of the topmost Via (RFC 3261 20.42); NONE where missing."""
-    stop = first_value(data, start, stop)
-    params = find(data, start, stop, SEMICOLON)
-    transport = find(data, find(data, start, params, SLASH) + 1, params, SLASH) + 1
-    host = skip_space(data, skip_word(data, skip_space(data, transport, params), params), params)
-    branch, branch_stop = find_param(data, params, stop, BRANCH_NAME, SEMICOLON)
-    return host, trim_end(data, host, params), branch, branch_stop
+    stop = _first_value(data, start, stop)
+    params = _find(data, start, stop, SEMICOLON)
+    transport = _find(data, _find(data, start, params, SLASH) + 1, params, SLASH) + 1
+    host = _skip_space(data, _skip_word(data, _skip_space(data, transport, params), params), params)
+    branch, branch_stop = _find_param(data, params, stop, BRANCH_NAME, SEMICOLON)
+    return host, _trim_end(data, host, params), branch, branch_stop
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_contact(
     data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray, numbers: np.ndarray
 ) -> None:
     """Read the first Contact and its expires parameter (RFC 3261 20.10)."""
-    stop = first_value(data, start, stop)
-    _put(starts, lengths, Field.CONTACT, row, start, trim_end(data, start, stop))
-    _, _, _, _, params = read_address(data, start, stop)
-    expires, expires_stop = find_param(data, params, stop, EXPIRES_NAME, SEMICOLON)
-    numbers[Number.EXPIRES, row] = read_number(data, expires, expires_stop)
+    stop = _first_value(data, start, stop)
+    _put(starts, lengths, Field.CONTACT, row, start, _trim_end(data, start, stop))
+    _, _, _, _, params = _read_address(data, start, stop)
+    expires, expires_stop = _find_param(data, params, stop, EXPIRES_NAME, SEMICOLON)
+    numbers[Number.EXPIRES, row] = _read_number(data, expires, expires_stop)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_cseq(
     data: np.ndarray, start: int, stop: int, row: int, numbers: np.ndarray, quoted: np.ndarray
 ) -> tuple[int, int]:
     """Read CSeq (RFC 3261 20.16); return start and stop of its method."""
     digits = start
-    while digits < stop and 48 <= data[digits] <= 57:
+    while digits < stop and 48 <= data[np.uint64(digits)] <= 57:
         digits += 1
-    number = read_number(data, start, digits)
-    method = skip_space(data, digits, stop)
-    method_stop = skip_word(data, method, stop)
+    number = _read_number(data, start, digits)
+    method = _skip_space(data, digits, stop)
+    method_stop = _skip_word(data, method, stop)
     numbers[Number.CSEQ, row] = number
-    if not (0 <= number <= MAX_CSEQ and method > digits and method_stop == stop and is_token(data, method, stop)):
+    if not (0 <= number <= MAX_CSEQ and method > digits and method_stop == stop and _is_token(data, method, stop)):
         _quote(numbers, quoted, row, Reason.BAD_CSEQ, Evidence.CSEQ, start, stop)
     return method, method_stop
 
 
-@numba.njit(cache=True, nogil=True)
-def skip_scheme(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _skip_scheme(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the parameters of credentials or of a challenge begin: after 'Digest ' (RFC 3261 25.1)."""
-    word = skip_word(data, start, stop)
-    return start if find(data, start, word, EQUALS) < word else word
+    word = _skip_word(data, start, stop)
+    return start if _find(data, start, word, EQUALS) < word else word
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _first_of(values: np.ndarray, header: int, other: int) -> int:
     """Return the one of two headers that stands first in the message."""
     if values[0, header] == NONE or (values[0, other] != NONE and values[0, other] < values[0, header]):
-        return np.int64(other)
-    return np.int64(header)
+        return int(other)
+    return int(header)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_auth(
     data: np.ndarray,
     request: bool,
@@ -499,43 +517,43 @@ def _read_auth(
     if values[0, header] == NONE:
         return
     stop = values[1, header]
-    params = skip_scheme(data, values[0, header], stop)
+    params = _skip_scheme(data, values[0, header], stop)
     if request:
         numbers[Number.AUTHORIZED, row] = 1
-        user, user_stop = find_param(data, params, stop, USERNAME_NAME, COMMA)
+        user, user_stop = _find_param(data, params, stop, USERNAME_NAME, COMMA)
         _put(starts, lengths, Field.AUTH_USER, row, user, user_stop)
-    nonce, nonce_stop = find_param(data, params, stop, NONCE_NAME, COMMA)
+    nonce, nonce_stop = _find_param(data, params, stop, NONCE_NAME, COMMA)
     _put(starts, lengths, Field.NONCE, row, nonce, nonce_stop)
 
 
 # --- the layout: the order and form of the headers
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _write_gap(data: np.ndarray, start: int, stop: int, layout: np.ndarray, used: int) -> int:
     """Write the blanks of data[start:stop] as _ and ~; return how many bytes are used."""
     for i in range(start, min(stop, start + MAX_GAP)):
-        layout[used] = 126 if data[i] == TAB else 95
+        layout[used] = 126 if data[np.uint64(i)] == TAB else 95
         used += 1
     return used
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _skip_blanks(data: np.ndarray, start: int, stop: int) -> int:
     """Return where spaces and tabs end."""
-    while start < stop and (data[start] == SPACE or data[start] == TAB):
+    while start < stop and (data[np.uint64(start)] == SPACE or data[np.uint64(start)] == TAB):
         start += 1
     return start
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _write_item(
-    data: np.ndarray, start: int, name_stop: int, colon: int, stop: int, layout: np.ndarray, used: int
+    data: np.ndarray, start: int, name_stop: int, token: bool, colon: int, stop: int, layout: np.ndarray, used: int
 ) -> int:
     """Write a header's name, and what stands between it and its value unless that is ': '; return the bytes used."""
-    if name_stop - start <= MAX_NAME and is_token(data, start, name_stop):
+    if token and name_stop - start <= MAX_NAME:
         for i in range(start, name_stop):
-            layout[used] = data[i]
+            layout[used] = data[np.uint64(i)]
             used += 1
     else:
         layout[used] = QUESTION
@@ -548,9 +566,16 @@ def _write_item(
     return _write_gap(data, colon + 1, value, layout, used + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _write_layout(
-    data: np.ndarray, start: int, name_stop: int, colon: int, stop: int, layout: np.ndarray, pen: np.ndarray
+    data: np.ndarray,
+    start: int,
+    name_stop: int,
+    token: bool,
+    colon: int,
+    stop: int,
+    layout: np.ndarray,
+    pen: np.ndarray,
 ) -> None:
     """Append a header to the layout, unless it looks like the one before it or there are enough."""
     if pen[ITEMS] > MAX_LAYOUT_NAMES:
@@ -559,8 +584,8 @@ def _write_layout(
     if pen[ITEMS] > 0:
         layout[used] = COMMA
         used += 1
-    end = _write_item(data, start, name_stop, colon, stop, layout, used)
-    if pen[ITEMS] > 0 and same(layout, pen[ITEM], pen[ITEM_END], used, end):
+    end = _write_item(data, start, name_stop, token, colon, stop, layout, used)
+    if pen[ITEMS] > 0 and _same(layout, pen[ITEM], pen[ITEM_END], used, end):
         return
     if pen[ITEMS] == MAX_LAYOUT_NAMES:
         for i in range(len(ELLIPSIS)):
@@ -575,43 +600,43 @@ def _write_layout(
 # --- the body
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_origin(data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray) -> None:
     """Read o= (RFC 4566 5.2): user name and address; a user name may have spaces, the five words after it have none."""
-    stop = trim_end(data, start, stop)
+    stop = _trim_end(data, start, stop)
     end = stop
     address = NONE
     for _ in range(5):
         word = end
-        while word > start and not _is_space(data[word - 1]):
+        while word > start and not _is_space(data[np.uint64(word - 1)]):
             word -= 1
         if word == end or word <= start:
-            _put(starts, lengths, Field.SDP_NAME, row, start, skip_word(data, start, stop))
+            _put(starts, lengths, Field.SDP_NAME, row, start, _skip_word(data, start, stop))
             return
         address = word if address == NONE else address
-        end = trim_end(data, start, word)
+        end = _trim_end(data, start, word)
     _put(starts, lengths, Field.SDP_NAME, row, start, end)
     _put(starts, lengths, Field.SDP_ADDRESS, row, address, stop)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _nth_word(data: np.ndarray, start: int, stop: int, count: int) -> tuple[int, int]:
     """Return start and stop of the word after count words, up to a slash."""
-    word = skip_space(data, start, stop)
+    word = _skip_space(data, start, stop)
     for _ in range(count):
-        word = skip_space(data, skip_word(data, word, stop), stop)
-    return word, find(data, word, skip_word(data, word, stop), SLASH)
+        word = _skip_space(data, _skip_word(data, word, stop), stop)
+    return word, _find(data, word, _skip_word(data, word, stop), SLASH)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_sdp(data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray) -> None:
     """Read o=, s=, c= and the first m= of a session description (RFC 4566) that begins with a v= line."""
     begun = False
     media = 0
     while start < stop and media < 2:
-        end = find_line_end(data, start, stop)
-        kind = data[start] if end - start > 2 and data[start + 1] == EQUALS else 0
-        value = skip_space(data, start + 2, end) if kind else end
+        end = _find_line_end(data, start, stop)
+        kind = data[np.uint64(start)] if end - start > 2 and data[start + 1] == EQUALS else 0
+        value = _skip_space(data, start + 2, end) if kind else end
         if kind == 118:  # v
             begun = True
         elif not begun or value == end:
@@ -619,24 +644,24 @@ def _read_sdp(data: np.ndarray, start: int, stop: int, row: int, starts: np.ndar
         elif kind == 111 and lengths[Field.SDP_NAME, row] == NONE:  # o
             _read_origin(data, value, end, row, starts, lengths)
         elif kind == 115 and lengths[Field.SDP_SESSION, row] == NONE:  # s
-            _put(starts, lengths, Field.SDP_SESSION, row, value, trim_end(data, value, end))
+            _put(starts, lengths, Field.SDP_SESSION, row, value, _trim_end(data, value, end))
         elif kind == 99:  # c
-            word, word_stop = _nth_word(data, value, end, 2)
+            word, word_stop = _nth_word(data, value, end, np.int64(2))
             _put(starts, lengths, Field.MEDIA_ADDRESS, row, word, word_stop)
         elif kind == 109:  # m
             media += 1
-            word, word_stop = _nth_word(data, value, end, 1)
-            if media == 1 and read_number(data, word, word_stop) != NONE:
+            word, word_stop = _nth_word(data, value, end, np.int64(1))
+            if media == 1 and _read_number(data, word, word_stop) != NONE:
                 _put(starts, lengths, Field.MEDIA_PORT, row, word, word_stop)
-        start = next_line(data, end, stop)
+        start = _next_line(data, end, stop)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _only_space(data: np.ndarray, start: int, stop: int) -> bool:
-    return skip_space(data, start, stop) == stop
+    return _skip_space(data, start, stop) == stop
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _measure_body(
     data: np.ndarray,
     body: int,
@@ -652,7 +677,7 @@ def _measure_body(
     start, end = values[0, Header.CONTENT_LENGTH], values[1, Header.CONTENT_LENGTH]
     if start == NONE:
         return there
-    promised = read_number(data, start, end)
+    promised = _read_number(data, start, end)
     numbers[Number.PROMISED, row] = promised
     if promised == NONE:
         _quote(numbers, quoted, row, Reason.BAD_LENGTH, Evidence.LENGTH, start, end)
@@ -668,10 +693,10 @@ def _measure_body(
 # --- UTF-8
 
 
-@numba.njit(cache=True, nogil=True)
-def utf8_length(data: np.ndarray, start: int, stop: int) -> int:
+@_part
+def _utf8_length(data: np.ndarray, start: int, stop: int) -> int:
     """Return how many bytes the UTF-8 character at start has, or 0 if there is none (RFC 3629)."""
-    lead = data[start]
+    lead = data[np.uint64(start)]
     if lead < 0x80:
         return 1
     if lead < 0xC2 or lead > 0xF4:
@@ -688,33 +713,31 @@ def utf8_length(data: np.ndarray, start: int, stop: int) -> int:
     ):
         return 0
     for i in range(start + 1, start + length):
-        if data[i] & 0xC0 != 0x80:
+        if data[np.uint64(i)] & 0xC0 != 0x80:
             return 0
     return length
 
 
-@numba.njit(cache=True, nogil=True)
-def is_utf8(data: np.ndarray, start: int, stop: int) -> bool:
+@_part
+def _is_utf8(data: np.ndarray, start: int, stop: int) -> bool:
     """Say whether data[start:stop] is UTF-8."""
     i = start
     while i < stop:
-        length = utf8_length(data, i, stop)
+        length = _utf8_length(data, i, stop)
         if length == 0:
             return False
         i += length
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def _check_utf8(
-    data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndarray, odd: np.ndarray, numbers: np.ndarray
-) -> None:
+@_part
+def _check_utf8(data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndarray, numbers: np.ndarray) -> None:
     """Note the fields that are not UTF-8."""
     bad = np.int64(0)
     for field in range(len(starts)):
         if lengths[field, row] > 0:
             start = starts[field, row]
-            if not is_utf8(data, start, start + lengths[field, row]):
+            if not _is_utf8(data, start, start + lengths[field, row]):
                 bad |= np.int64(1) << np.int64(field)
     numbers[Number.NOT_UTF8, row] = bad
     if bad:
@@ -724,7 +747,7 @@ def _check_utf8(
 # --- the message
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _note_header(
     data: np.ndarray,
     start: int,
@@ -738,27 +761,29 @@ def _note_header(
     pen: np.ndarray,
 ) -> None:
     """Split one header into name and value; keep the first value of each Header in values."""
-    colon = find(data, start, first_stop, COLON)
+    colon = _find(data, start, first_stop, COLON)
     if colon == first_stop:
         _quote(numbers, quoted, row, Reason.LINE_WITHOUT_COLON, Evidence.LINE, start, first_stop)
         return
-    name_stop = trim_end(data, start, colon)
-    _write_layout(data, start, name_stop, colon, first_stop, layout, pen)
-    header = identify(data, start, name_stop)
-    if header == Header.OTHER:
-        if not is_token(data, start, name_stop):
-            _quote(numbers, quoted, row, Reason.BAD_HEADER_NAME, Evidence.NAME, start, colon)
+    name_stop = _trim_end(data, start, colon)
+    token = _is_token(data, start, name_stop)
+    _write_layout(data, start, name_stop, token, colon, first_stop, layout, pen)
+    if not token:
+        _quote(numbers, quoted, row, Reason.BAD_HEADER_NAME, Evidence.NAME, start, colon)
         return
-    value = skip_space(data, colon + 1, stop)
-    value_stop = trim_end(data, value, stop)
+    header = _identify(data, start, name_stop)
+    if header == Header.OTHER:
+        return
+    value = _skip_space(data, colon + 1, stop)
+    value_stop = _trim_end(data, value, stop)
     if values[0, header] == NONE:
         values[0, header] = value
         values[1, header] = value_stop
-    elif header <= Header.CSEQ and not same(data, values[0, header], values[1, header], value, value_stop):
-        _quote(numbers, quoted, row, Reason.REPEATED_HEADER, Evidence.REPEATED, start, value_stop)
+    elif header <= Header.CSEQ and not _same(data, values[0, header], values[1, header], value, value_stop):
+        _quote(numbers, quoted, row, Reason.REPEATED_HEADER, Evidence.REPEATED, start, _trim_end(data, start, stop))
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _note_headers(
     data: np.ndarray,
     start: int,
@@ -776,13 +801,13 @@ def _note_headers(
     count = 0
     while start < stop:
         first_stop = end = _scan_line(data, start, stop, begin, row, odd, numbers)
-        following = next_line(data, end, stop)
+        following = _next_line(data, end, stop)
         if end == start:
             return following
-        while following < stop and (data[following] == SPACE or data[following] == TAB):
+        while following < stop and (data[np.uint64(following)] == SPACE or data[np.uint64(following)] == TAB):
             odd[row] |= FOLD
             end = _scan_line(data, following, stop, begin, row, odd, numbers)
-            following = next_line(data, end, stop)
+            following = _next_line(data, end, stop)
         count += 1
         if count <= MAX_HEADERS:
             _note_header(data, start, first_stop, end, row, values, numbers, quoted, layout, pen)
@@ -792,7 +817,7 @@ def _note_headers(
     return NONE
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _read_values(
     data: np.ndarray,
     request: bool,
@@ -809,20 +834,20 @@ def _read_values(
     if values[0, Header.TO] != NONE:
         _read_party(data, values[0, Header.TO], values[1, Header.TO], row, starts, lengths, Field.TO_USER)
     if values[0, Header.VIA] != NONE:
-        host, host_stop, branch, branch_stop = read_via(data, values[0, Header.VIA], values[1, Header.VIA])
+        host, host_stop, branch, branch_stop = _read_via(data, values[0, Header.VIA], values[1, Header.VIA])
         _put(starts, lengths, Field.VIA_HOST, row, host, host_stop)
         _put(starts, lengths, Field.BRANCH, row, branch, branch_stop)
     if values[0, Header.CONTACT] != NONE:
         _read_contact(data, values[0, Header.CONTACT], values[1, Header.CONTACT], row, starts, lengths, numbers)
     if numbers[Number.EXPIRES, row] == NONE and values[0, Header.EXPIRES] != NONE:
-        numbers[Number.EXPIRES, row] = read_number(data, values[0, Header.EXPIRES], values[1, Header.EXPIRES])
+        numbers[Number.EXPIRES, row] = _read_number(data, values[0, Header.EXPIRES], values[1, Header.EXPIRES])
     if values[0, Header.CSEQ] < values[1, Header.CSEQ]:
         method, method_stop = _read_cseq(data, values[0, Header.CSEQ], values[1, Header.CSEQ], row, numbers, quoted)
         if not request:
             _put(starts, lengths, Field.METHOD, row, method, method_stop)
         elif method < method_stop:
             own = starts[Field.METHOD, row]
-            if not same(data, own, own + lengths[Field.METHOD, row], method, method_stop):
+            if not _same(data, own, own + lengths[Field.METHOD, row], method, method_stop):
                 _flag(numbers, row, Reason.CSEQ_METHOD)
     _put(starts, lengths, Field.CALL_ID, row, values[0, Header.CALL_ID], values[1, Header.CALL_ID])
     _put(starts, lengths, Field.USER_AGENT, row, values[0, Header.USER_AGENT], values[1, Header.USER_AGENT])
@@ -831,7 +856,7 @@ def _read_values(
     _read_auth(data, request, values, row, starts, lengths, numbers)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _check_mandatory(values: np.ndarray, row: int, numbers: np.ndarray) -> None:
     """Note which mandatory headers are missing or empty; the bits are in the order of MANDATORY."""
     absent = np.int64(0)
@@ -850,7 +875,7 @@ def _check_mandatory(values: np.ndarray, row: int, numbers: np.ndarray) -> None:
         _flag(numbers, row, Reason.MISSING_HEADER)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _split_message(
     data: np.ndarray,
     begin: int,
@@ -867,21 +892,21 @@ def _split_message(
     pen: np.ndarray,
 ) -> None:
     """Split the message in data[begin:stop] into row of the arrays."""
-    start = skip_space(data, begin, stop)
+    start = _skip_space(data, begin, stop)
     end = _scan_line(data, start, stop, begin, row, odd, numbers)
-    request = not begins(data, start, end, VERSION_START)
+    request = not _begins(data, start, end, VERSION_START)
     if request:
         good = _read_request_line(data, start, end, row, starts, lengths)
     else:
         good = _read_status_line(data, start, end, row, numbers)
     if not good:
         _quote(numbers, quoted, row, Reason.BAD_START_LINE, Evidence.START_LINE, start, end)
-    if end < stop and data[end] == LF:
+    if end < stop and data[np.uint64(end)] == LF:
         layout[pen[USED]] = 76  # L
         layout[pen[USED] + 1] = 70  # F
         layout[pen[USED] + 2] = SPACE
         pen[USED] += 3
-    headers = next_line(data, end, stop)
+    headers = _next_line(data, end, stop)
     body = _note_headers(data, headers, stop, begin, row, values, odd, numbers, quoted, layout, pen)
     _read_values(data, request, values, row, starts, lengths, numbers, quoted)
     body_stop = stop
@@ -901,17 +926,17 @@ def _split_message(
         _flag(numbers, row, Reason.CONTROL_CHARACTER)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _mark_high(data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndarray, odd: np.ndarray) -> None:
     """Note bytes above 127 in the fields of the body, which the scan of the headers has not seen."""
     for field in range(Field.SDP_NAME, Field.MEDIA_PORT + 1):
         for i in range(starts[field, row], starts[field, row] + max(lengths[field, row], 0)):
-            if data[i] > 127:
+            if data[np.uint64(i)] > 127:
                 odd[row] |= HIGH
                 return
 
 
-@numba.njit(cache=True, nogil=True)
+@_kernel
 def split(
     data: np.ndarray,
     begin: np.ndarray,
@@ -925,46 +950,44 @@ def split(
     layout: np.ndarray,
     layout_starts: np.ndarray,
     layout_lengths: np.ndarray,
+    values: np.ndarray,
+    pen: np.ndarray,
 ) -> int:
     """Split messages into spans and numbers; return how many bytes of layout are used.
 
     data: uint8. begin, length, missing: int64, shape (n,), the payloads and how many bytes each was cut by.
-    starts, lengths: int64, shape (Field, n). odd: uint8, shape (n,). numbers: int64, shape (Number, n).
+    starts, lengths: int64, shape (Field, n); numbers: int64, shape (Number, n); odd: uint8, shape (n,). Of these,
+    lengths and numbers come filled with NONE, and odd with 0.
     quoted: int64, shape (Evidence, n, 2), written only where the anomaly is flagged.
     layout: uint8 with LAYOUT_BYTES for each message; layout_starts, layout_lengths: int64, shape (n,).
+    values: int64, shape (2, Header), and pen: int64, shape (4,), are scratch.
     """
-    pen = np.zeros(4, np.int64)
-    values = np.empty((2, HEADERS), np.int64)
+    pen[USED] = 0
     for row in range(len(begin)):
         values[:] = NONE
-        for field in range(len(starts)):
-            starts[field, row] = 0
-            lengths[field, row] = NONE
-        for number in range(len(numbers)):
-            numbers[number, row] = NONE
         numbers[Number.ANOMALIES, row] = 0
         numbers[Number.AUTHORIZED, row] = 0
-        odd[row] = 0
         begun = pen[USED]
         pen[ITEMS] = 0
         stop = begin[row] + length[row]
         _split_message(
             data, begin[row], stop, missing[row], row, values, starts, lengths, odd, numbers, quoted, layout, pen
         )
-        _mark_high(data, row, starts, lengths, odd)
+        if numbers[Number.BODY_BYTES, row] > 0:
+            _mark_high(data, row, starts, lengths, odd)
         if odd[row] & HIGH:
-            _check_utf8(data, row, starts, lengths, odd, numbers)
+            _check_utf8(data, row, starts, lengths, numbers)
         pen[USED] = pen[USED] if pen[ITEMS] > 0 else begun
         layout_starts[row] = begun
         layout_lengths[row] = pen[USED] - begun
-    return pen[USED]
+    return int(pen[USED])
 
 
 # --- words: text that repeats
 
 
-@numba.njit(cache=True, nogil=True)
-def hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
+@_part
+def _hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
     """Return a 64-bit hash of data[start:start + length]."""
     value = HASH_SEED ^ np.uint64(length)
     i = start
@@ -972,31 +995,31 @@ def hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
     while i + 8 <= stop:
         word = np.uint64(0)
         for k in range(8):
-            word |= np.uint64(data[i + k]) << np.uint64(8 * k)
+            word |= np.uint64(data[np.uint64(i + k)]) << np.uint64(8 * k)
         value = (value ^ word) * HASH_FACTOR
         value ^= value >> HASH_SHIFT
         i += 8
     tail = np.uint64(0)
     while i < stop:
-        tail = (tail << np.uint64(8)) | np.uint64(data[i])
+        tail = (tail << np.uint64(8)) | np.uint64(data[np.uint64(i)])
         i += 1
     value = (value ^ tail) * HASH_FACTOR
     return value ^ (value >> HASH_SHIFT)
 
 
-@numba.njit(cache=True, nogil=True)
+@_part
 def _holds(data: np.ndarray, start: int, length: int, store: np.ndarray, offsets: np.ndarray, code: int) -> bool:
     """Say whether the word of that code is data[start:start + length]."""
     at = offsets[code]
     if offsets[code + 1] - at != length:
         return False
     for i in range(length):
-        if store[at + i] != data[start + i]:
+        if store[at + i] != data[np.uint64(start + i)]:
             return False
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@_kernel
 def encode(
     data: np.ndarray,
     starts: np.ndarray,
@@ -1020,11 +1043,11 @@ def encode(
         if length <= 0:
             codes[row] = NONE
             continue
-        key = hash_bytes(data, start, length)
+        key = _hash_bytes(data, start, length)
         slot = np.int64(key & mask)
         code = NONE
         for _ in range(MAX_PROBES):
-            code = np.int64(slots[slot])
+            code = int(slots[slot])
             if code == NONE:
                 slots[slot] = count
                 break
@@ -1037,14 +1060,14 @@ def encode(
             hashes[code] = key
             end = offsets[code]
             for i in range(length):
-                store[end + i] = data[start + i]
+                store[end + i] = data[np.uint64(start + i)]
             offsets[code + 1] = end + length
             count += 1
         codes[row] = code
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@_kernel
 def rehash(slots: np.ndarray, hashes: np.ndarray, count: int) -> None:
     """Fill empty slots (see encode) with the first count words, as far as they find a place."""
     mask = len(slots) - 1
@@ -1060,8 +1083,8 @@ def rehash(slots: np.ndarray, hashes: np.ndarray, count: int) -> None:
 # --- texts: text that seldom repeats
 
 
-@numba.njit(cache=True, nogil=True)
-def write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: int) -> int:
+@_part
+def _write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: int) -> int:
     r"""Write data[start:stop] as UTF-8, folds as one space and other bytes as \xNN; return the bytes of out used.
 
     It writes at most four times as many bytes as it reads.
@@ -1069,15 +1092,15 @@ def write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: i
     first = used
     i = start
     while i < stop:
-        byte = data[i]
+        byte = data[np.uint64(i)]
         if byte in (CR, LF):
             while used > first and (out[used - 1] == SPACE or out[used - 1] == TAB):
                 used -= 1
             out[used] = SPACE
             used += 1
-            i = skip_space(data, i, stop)
+            i = _skip_space(data, i, stop)
             continue
-        length = utf8_length(data, i, stop)
+        length = _utf8_length(data, i, stop)
         if length == 0:
             out[used] = BACKSLASH
             out[used + 1] = 120  # x
@@ -1087,13 +1110,13 @@ def write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: i
             i += 1
             continue
         for k in range(length):
-            out[used + k] = data[i + k]
+            out[used + k] = data[np.uint64(i + k)]
         used += length
         i += length
     return used
 
 
-@numba.njit(cache=True, nogil=True)
+@_kernel
 def append_texts(
     data: np.ndarray,
     starts: np.ndarray,
@@ -1111,10 +1134,10 @@ def append_texts(
     for row in range(len(starts)):
         start, length = starts[row], lengths[row]
         if odd[row]:
-            used = write_text(data, start, start + max(length, 0), out, used)
+            used = _write_text(data, start, start + max(length, 0), out, used)
         elif length > 0:
             for i in range(length):
-                out[used + i] = data[start + i]
+                out[used + i] = data[np.uint64(start + i)]
             used += length
         offsets[row + 1] = used
-    return used
+    return int(used)

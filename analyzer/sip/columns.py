@@ -35,10 +35,11 @@ def arrow_texts(offsets: "NDArray[np.int64]", data: "NDArray[np.uint8]") -> pa.A
 
 def text_array(texts: "pa.Array | pa.ChunkedArray") -> pd.api.extensions.ExtensionArray:
     """Return Arrow text as an array of dtype str, without a copy."""
-    return TEXT_DTYPE.__from_arrow__(texts)
+    array: pd.api.extensions.ExtensionArray = TEXT_DTYPE.__from_arrow__(texts)  # type: ignore[attr-defined]
+    return array
 
 
-def word_array(codes: "NDArray[np.int32]", words: pa.Array) -> pd.Categorical:
+def word_array(codes: "NDArray[np.int32]", words: pa.Array) -> "pd.Categorical[Any]":
     """Return the categorical of codes, NONE for missing; words may hold the same text twice."""
     distinct = words.dictionary_encode()
     if len(distinct.dictionary) < len(words):
@@ -127,7 +128,7 @@ class Words:
         texts.append(readonly(self._store), starts, lengths, odd, int(self._offsets[self._count]))
         return texts.arrow()
 
-    def categorical(self) -> pd.Categorical:
+    def categorical(self) -> "pd.Categorical[Any]":
         """Return the column, missing where a span was empty."""
         return word_array(self.codes, self.arrow())
 

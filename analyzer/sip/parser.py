@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from analyzer.engines import TRANSPORTS
 from analyzer.sip import _kernels
-from analyzer.sip.columns import Texts, Words, arrow_texts, pair, readonly, text_array, word_array
+from analyzer.sip.columns import Texts, Words, pair, readonly, text_array, word_array
 from analyzer.sip.grammar import (
     LAYOUT_BYTES,
     MANDATORY,
@@ -20,6 +20,7 @@ from analyzer.sip.grammar import (
     REASONS,
     Evidence,
     Field,
+    Header,
     Number,
     Reason,
 )
@@ -58,8 +59,10 @@ TEXTS = {
     "nonce": Field.NONCE,
 }
 """The columns of text that seldom repeats, and the field that each shows."""
-CHUNK_ROWS = 1024
-"""How many messages are split at a time: few enough to be in the processor's cache when their text is copied."""
+CHUNK_ROWS = 1000
+"""How many messages are split at a time: few enough to be in the processor's cache when their text is copied.
+
+A power of two would map the fields of a message to the same few lines of that cache."""
 
 
 def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -136,14 +139,16 @@ def _split_chunk(packets: "Packets", first: int, stop: int, layout: "NDArray[np.
         readonly(column[first:stop].astype(np.int64, copy=False))
         for column in (packets.start, packets.length, packets.missing)
     )
-    starts, lengths = np.empty((2, len(Field), rows), np.int64)
-    odd = np.empty(rows, np.uint8)
-    numbers = np.empty((len(Number), rows), np.int64)
+    starts = np.empty((len(Field), rows), np.int64)
+    lengths = np.full((len(Field), rows), NONE)
+    odd = np.zeros(rows, np.uint8)
+    numbers = np.full((len(Number), rows), NONE)
     quoted = np.empty((len(Evidence), rows, 2), np.int64)
     layout_spans = np.empty((2, rows), np.int64)
     used = _kernels.split(
-        data, begin, length, missing, starts, lengths, odd, numbers, quoted, layout, layout_spans[0], layout_spans[1]
-    )
+        data, begin, length, missing, starts, lengths, odd, numbers, quoted, layout, layout_spans[0], layout_spans[1],
+        np.empty((2, len(Header)), np.int64), np.empty(4, np.int64),
+    )  # fmt: skip
     bound = int(length.sum())
     for name, words in found.words.items():
         words.append(data, starts[name], lengths[name], bound)
@@ -195,7 +200,7 @@ def _times(nanoseconds: "NDArray[np.int64]") -> pd.DatetimeIndex:
     return pd.DatetimeIndex(nanoseconds.astype(np.int64).view("M8[ns]")).tz_localize("UTC")
 
 
-def _constant(word: str, rows: int) -> pd.Categorical:
+def _constant(word: str, rows: int) -> "pd.Categorical[Any]":
     return word_array(np.zeros(rows, np.int32), pa.array([word], pa.large_string()))
 
 
@@ -204,7 +209,7 @@ def _optional(numbers: "NDArray[np.int64]") -> pd.arrays.IntegerArray:
     return pd.arrays.IntegerArray(numbers.copy(), numbers == NONE)
 
 
-def _nothing(dtype: str, rows: int) -> Any:
+def _nothing(dtype: str, rows: int) -> "pd.api.extensions.ExtensionArray | NDArray[Any]":
     """Return rows missing values of a dtype of analyzer.tables, or False for flags."""
     if dtype == WORD:
         return word_array(np.full(rows, NONE, np.int32), pa.array([], pa.large_string()))
@@ -217,7 +222,7 @@ def _nothing(dtype: str, rows: int) -> Any:
     return np.full(rows, np.nan)
 
 
-def _addresses(halves: "NDArray[np.uint64]") -> pd.Categorical:
+def _addresses(halves: "NDArray[np.uint64]") -> "pd.Categorical[Any]":
     """Return addresses, shape (n, 2), as canonical text, each distinct one formatted once."""
     rows = len(halves)
     words = Words(rows)
@@ -235,13 +240,13 @@ def _show(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _origins(words: dict[Field, Words]) -> pd.Categorical:
+def _origins(words: dict[Field, Words]) -> "pd.Categorical[Any]":
     """Return 'user address' of the SDP o= line; the user alone if it has no address."""
     codes, pairs = pair(words[Field.SDP_NAME], words[Field.SDP_ADDRESS])
     return _paired(codes, [" ".join(_show(part) for part in parts if part is not None) for parts in pairs])
 
 
-def _media(words: dict[Field, Words]) -> pd.Categorical:
+def _media(words: dict[Field, Words]) -> "pd.Categorical[Any]":
     """Return 'address:port' of the first SDP m= line, an IPv6 address in brackets; missing if either is."""
     codes, pairs = pair(words[Field.MEDIA_ADDRESS], words[Field.MEDIA_PORT])
     return _paired(
@@ -254,7 +259,7 @@ def _socket(address: bytes, port: bytes) -> str:
     return f"[{host}]:{_show(port)}" if ":" in host else f"{host}:{_show(port)}"
 
 
-def _paired(codes: "NDArray[np.int32]", texts: list[str]) -> pd.Categorical:
+def _paired(codes: "NDArray[np.int32]", texts: list[str]) -> "pd.Categorical[Any]":
     """Return the categorical of codes into texts, missing where a text is empty."""
     kept = [k for k, text in enumerate(texts) if text]
     renumbered = np.full(len(texts) + 1, NONE, np.int32)
@@ -262,7 +267,7 @@ def _paired(codes: "NDArray[np.int32]", texts: list[str]) -> pd.Categorical:
     return word_array(renumbered[codes], pa.array([texts[k] for k in kept], pa.large_string()))
 
 
-def _merge_words(parts: "list[pd.Series[Any]]") -> pd.Categorical:
+def _merge_words(parts: "list[pd.Series[Any]]") -> "pd.Categorical[Any]":
     """Return categorical columns, one below the other."""
     dictionaries = [pa.array(part.cat.categories, pa.large_string()) for part in parts]
     shifts = np.cumsum([0, *map(len, dictionaries)])
@@ -313,6 +318,11 @@ QUOTES = {
     Reason.REPEATED_HEADER: Evidence.REPEATED,
 }
 """The anomalies whose detail is what the message says."""
+LISTS: dict[Reason, tuple[Number, Sequence[str]]] = {
+    Reason.MISSING_HEADER: (Number.ABSENT, MANDATORY),
+    Reason.NOT_UTF8: (Number.NOT_UTF8, [name.name.lower() for name in Field]),
+}
+"""The anomalies whose detail is a list: the number with a bit for each name, and the names."""
 
 
 def _details(
@@ -325,19 +335,18 @@ def _details(
     """Return the particulars of one reason as Arrow text; numbers and quoted have a column for each of rows."""
     if reason in QUOTES:
         return _quotations(packets.data, quoted[QUOTES[reason]])
-    if reason == Reason.MISSING_HEADER:
-        return _listed(numbers[Number.ABSENT], MANDATORY)
-    if reason == Reason.NOT_UTF8:
-        return _listed(numbers[Number.NOT_UTF8], [name.name.lower() for name in Field])
-    if reason == Reason.LENGTH_TOO_LARGE:
-        return _sentence(numbers[Number.PROMISED], " promised, ", numbers[Number.BODY_BYTES], " there")
-    if reason == Reason.SURPLUS:
-        return _sentence(numbers[Number.SURPLUS], " bytes")
-    if reason == Reason.CONTROL_CHARACTER:
-        control = numbers[Number.CONTROL]
-        return _sentence("byte ", control % 256, " at offset ", control // 256)
-    if reason == Reason.CUT:
-        return _sentence(packets.missing[rows].astype(np.int64), " bytes left out")
+    if reason in LISTS:
+        number, names = LISTS[reason]
+        return _listed(numbers[number], names)
+    control = numbers[Number.CONTROL]
+    sentences: dict[Reason, tuple[Any, ...]] = {
+        Reason.LENGTH_TOO_LARGE: (numbers[Number.PROMISED], " promised, ", numbers[Number.BODY_BYTES], " there"),
+        Reason.SURPLUS: (numbers[Number.SURPLUS], " bytes"),
+        Reason.CONTROL_CHARACTER: ("byte ", control % 256, " at offset ", control // 256),
+        Reason.CUT: (packets.missing[rows].astype(np.int64), " bytes left out"),
+    }
+    if reason in sentences:
+        return _sentence(*sentences[reason])
     return pa.nulls(len(rows), pa.large_string())
 
 
