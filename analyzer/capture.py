@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from analyzer.errors import CaptureError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy import uint8
     from numpy.typing import NDArray
 
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -72,7 +72,7 @@ class Blocks:
         self.size = size
         self.offset = 0
         """Where in the capture data begins."""
-        self.data: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self.data: NDArray[uint8] = np.empty(0, np.uint8)
         """The block: uint8, C-contiguous, writable."""
         self.ended = False
         """There is nothing after data."""
@@ -92,7 +92,7 @@ class Blocks:
         block[: len(rest)] = rest
         filled = len(rest)
         while filled < wanted:
-            count = self._file.readinto(memoryview(block)[filled:])
+            count = self._file.readinto(block.data[filled:])
             if not count:
                 self.ended = True
                 break

@@ -1,12 +1,15 @@
 """The slow and obvious twin of every kernel of the native engine."""
 
+# ruff: noqa: PLR0911
 import re
 import struct
 
 from analyzer.engines import _kernels as kernels
 
 TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]"
-METHODS = set(b"INVITE ACK BYE CANCEL REGISTER OPTIONS PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE".split())
+METHODS = set(
+    b"INVITE ACK BYE CANCEL REGISTER OPTIONS PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE".split()
+)
 LATEST = 9_000_000_000_000_000_000
 
 
@@ -25,7 +28,7 @@ def may_be_sip(payload, sip_port):
         if re.match(rb"SIP/[0-9]\.[0-9][ \t][0-9]{3}", text, re.IGNORECASE):
             return True
         return sip_port and text[:4].upper() == b"SIP/"
-    method = re.match(TOKEN + rb"{1,32}(?=[ \t])", text)
+    method = re.match(TOKEN + rb"{1,128}(?=[ \t])", text)
     if not method:
         return False
     line = re.split(rb"[\r\n]", text[method.end() :][:8192])[0].strip(b" \t")

@@ -5,12 +5,17 @@ reads only between start and stop: compiled code does not check bounds, and the 
 numbers from the wire are int64 before anything is computed with them, and are compared before they are used.
 """
 
+# ruff: noqa: FBT001, PLR0917 (kernels are called by position)
+
+from typing import Any
+
 import numba
 import numpy as np
 
 KERNEL = numba.njit(cache=True, nogil=True)
 """Compiles what Python calls."""
-PART = numba.njit(cache=True, nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_INNER: dict[str, Any] = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+PART = numba.njit(cache=True, nogil=True, **_INNER)
 """Compiles what only kernels call.
 
 Without wrappers it compiles twice as fast. Without numba's runtime, arrays that are handed on are not counted as
@@ -107,7 +112,7 @@ TOKEN[np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 MAX_TAGS = 8  # VLAN tags in a row
 MAX_EXTENSIONS = 16  # IPv6 extension headers in a row
 MAX_LEADING = 64  # white space before a start line
-MAX_METHOD = 32
+MAX_METHOD = 128  # the longest of RFC 4475 has 44
 MAX_LINE = 8192  # bytes of a start line that are looked at
 SIP_PORT = 5060
 
@@ -151,13 +156,13 @@ def nanoseconds(high: int, low: int, resolution: int, offset: int) -> int:
     """
     exponent = resolution & 0x7F
     shift = 0
-    factor = np.int64(1_000_000_000)
+    factor = 1_000_000_000
     if resolution & 0x80:
         shift = exponent
     elif exponent <= 9:
-        factor = POWERS[9 - exponent]
+        factor = int(POWERS[9 - exponent])
     else:
-        factor = np.int64(1)
+        factor = 1
         for _ in range(min(exponent - 9, 20)):  # 10 ** 20 exceeds 64 bits
             low = ((high % 10) << 32 | low) // 10
             high //= 10
@@ -167,7 +172,7 @@ def nanoseconds(high: int, low: int, resolution: int, offset: int) -> int:
     if shift >= 32:
         time = upper >> min(shift - 32, 63)
     elif upper >> (31 + shift):  # the result has more than 63 bits
-        time = np.int64(LATEST)
+        time = LATEST
     else:
         time = upper << (32 - shift) | lower >> shift
     time = min(time, LATEST)
@@ -270,9 +275,9 @@ def may_be_sip(data: np.ndarray, start: int, stop: int, sip_port: bool) -> bool:
 @PART
 def is_status_line(data: np.ndarray, start: int, stop: int, sip_port: bool) -> bool:
     """Say whether a status line begins at start, where three token characters and a slash are."""
-    if find_sip_version(data, start, stop) and stop - start >= 11 and is_blank(data[start + 7]):
-        if is_digit(data[start + 8]) and is_digit(data[start + 9]) and is_digit(data[start + 10]):
-            return True
+    versioned = find_sip_version(data, start, stop) and stop - start >= 11 and is_blank(data[start + 7])
+    if versioned and is_digit(data[start + 8]) and is_digit(data[start + 9]) and is_digit(data[start + 10]):
+        return True
     named = is_letter(data[start], 83) and is_letter(data[start + 1], 73) and is_letter(data[start + 2], 80)
     return sip_port and named
 
@@ -623,11 +628,8 @@ def settle_block(
     rows: np.ndarray, odd: np.ndarray, tally: np.ndarray, fates: np.ndarray,
 ) -> None:  # fmt: skip
     """Settle the packet of the Enhanced (6), Simple (3) or obsolete (2) Packet Block data[start:stop]."""
-    packet = np.int64(-1)
-    time = np.int64(-1)
-    interface = np.int64(0)
-    captured = np.int64(0)
-    wire = np.int64(0)
+    packet = time = -1
+    interface = captured = wire = 0
     room = stop - start - (16 if kind == 3 else 32)
     if kind == 3 and room >= 0:
         packet = start + 12
@@ -639,7 +641,7 @@ def settle_block(
         interface = number32(data, start + 8, big) if kind == 6 else number16(data, start + 8, big)
         captured = number32(data, start + 20, big)
         wire = max(number32(data, start + 24, big), captured)
-        packet = start + 28 if captured <= room else np.int64(-1)
+        packet = start + 28 if captured <= room else -1
         if interface < len(links):
             time = nanoseconds(
                 number32(data, start + 12, big),

@@ -70,11 +70,13 @@ def read_packets(path: Path, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Pack
     Raises CaptureError if it cannot be read or is neither.
     """
     with open_blocks(path, block_bytes) as blocks:
-        magic = blocks.data[:4].tobytes()
-        if magic in PCAP_MAGICS:
-            yield from _read_pcap(blocks, magic)
-        else:
-            yield from _read_pcapng(blocks)
+        yield from read_blocks(blocks)
+
+
+def read_blocks(blocks: Blocks) -> Iterator[Packets]:
+    """Yield the packets of a capture that is pcap or pcapng, and of which the first block was read."""
+    magic = blocks.data[:4].tobytes()
+    return _read_pcap(blocks, magic) if magic in PCAP_MAGICS else _read_pcapng(blocks)
 
 
 def _make_links(count: int) -> "NDArray[Any]":
@@ -179,7 +181,7 @@ def _read_pcap(blocks: Blocks, magic: bytes) -> Iterator[Packets]:
         walk.stop_at(0, "cut short", "the capture ends within its header")
         yield walk.finish()
         return
-    snap, link = struct.unpack_from((">" if order == "big" else "<") + "II", blocks.data, 16)
+    snap, link = struct.unpack_from((">" if order == "big" else "<") + "II", blocks.data[:24].tobytes(), 16)
     walk.links["link"] = link & 0x03FFFFFF  # the bits above tell of frame check sequences
     limit = min(max(snap, _USUAL_PACKET), _LARGEST_PACKET)
     tick = 1000 if resolution == "µs" else 1
@@ -255,7 +257,7 @@ class _Section:
             if why == kernels.SECTION:
                 self.finish()
                 self._open(">" if data[at + 8] == 0x1A else "<")
-            (size,) = struct.unpack_from(self._order + "I", data, at + 4)
+            (size,) = struct.unpack(self._order + "I", data[at + 4 : at + 8].tobytes())
             block = data[at : at + size].tobytes()
             if why == kernels.INTERFACE:
                 self._describe(block)

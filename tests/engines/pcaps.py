@@ -12,7 +12,15 @@ def udp(payload=OPTIONS, *, source=5060, destination=5060, length=None):
 
 
 def ipv4(
-    payload=None, *, source="192.0.2.1", destination="192.0.2.2", protocol=17, ttl=64, fragment=0, options=b"", total=None
+    payload=None,
+    *,
+    source="192.0.2.1",
+    destination="192.0.2.2",
+    protocol=17,
+    ttl=64,
+    fragment=0,
+    options=b"",
+    total=None,
 ):
     payload = udp() if payload is None else payload
     header = 20 + len(options)
@@ -94,7 +102,9 @@ def epb(packet=None, order="<", *, interface=0, ticks=1_700_000_000_000_005, wir
     packet = ethernet() if packet is None else packet
     captured = len(packet) if captured is None else captured
     wire = len(packet) if wire is None else wire
-    return block(6, struct.pack(order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, captured, wire) + packet, order)
+    return block(
+        6, struct.pack(order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, captured, wire) + packet, order
+    )
 
 
 def obsolete(packet=None, order="<", *, interface=0, ticks=1_700_000_000_000_005):

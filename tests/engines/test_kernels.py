@@ -17,7 +17,10 @@ from analyzer.engines import _kernels as kernels
 
 MODE = os.environ.get("SIPSCOPE_KERNELS", "compiled")
 many = settings(
-    max_examples=300 if MODE == "compiled" else 60, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=300 if MODE == "compiled" else 60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
 )
 
 
@@ -32,7 +35,7 @@ def may_be_sip(data, start, stop, sip_port):
 
 
 @numba.njit
-def decode(data, start, stop, wire_stop, link, rows):
+def decode(data, start, stop, wire_stop, link, rows):  # noqa: PLR0917
     return kernels.decode(data, start, stop, wire_stop, link, rows, 0)
 
 
@@ -67,11 +70,27 @@ def mutated(draw, valid, changes=4):
 LINES = [
     b"OPTIONS sip:100@192.0.2.2 SIP/2.0\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n", b"sip/2.0 404\n", b"SIP/2.0 20\r\n",
     b"NOTIFY * HTTP/1.1\r\n", b"OPTIONS * RTSP/1.0\r\n", b"INVITE tel:+1 \r\n", b"REGISTER  sips:a  SIP/2.0 \r\n",
-    b"FOO bar SIP/2.0", b"FOO SIP/2.0\r\n", b"invite sip:a\r\n", b"MESSAGE x\r\n", b"hello", b"\r\n\r\n", b"\x80\x08" * 9,
-    b"INVITE " + b"a" * 8200 + b" SIP/2.0\r\n", b"A" * 33 + b" sip:a SIP/2.0\r\n", b"\r\n" * 33 + b"ACK sip:a SIP/2.0\r\n",
+    b"FOO bar SIP/2.0", b"FOO SIP/2.0\r\n", b"invite sip:a\r\n", b"MESSAGE x\r\n", b"hello", b"\r\n\r\n",
+    b"\x80\x08" * 9,
+    b"INVITE " + b"a" * 8200 + b" SIP/2.0\r\n", b"A" * 128 + b" sip:a SIP/2.0\r\n",
+    b"A" * 129 + b" sip:a SIP/2.0\r\n", b"\r\n" * 33 + b"ACK sip:a SIP/2.0\r\n",
     b"ACK", b"ACK ", b"ACK sip", b"BYE sip:", b"SIP/", b"BYE \t\r\n",
 ]  # fmt: skip
-PIECES = [b"SIP/2.0", b"SIP/2.0 200", b"INVITE", b"ACK", b" ", b"\t", b"\r\n", b"sip:", b"tel:1", b"P/1", b"/", b"\x00", b"x"]
+PIECES = [
+    b"SIP/2.0",
+    b"SIP/2.0 200",
+    b"INVITE",
+    b"ACK",
+    b" ",
+    b"\t",
+    b"\r\n",
+    b"sip:",
+    b"tel:1",
+    b"P/1",
+    b"/",
+    b"\x00",
+    b"x",
+]
 PAYLOADS = st.one_of(
     mutated(st.sampled_from(LINES)),
     st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join),
@@ -104,7 +123,7 @@ def test_may_be_sip(payload, after, sip_port):
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[:20])
 @pytest.mark.parametrize("sip_port", [False, True])
 def test_may_be_sip_of_known_lines(line, sip_port):
-    for stop in range(min(len(line), 80) + 1):
+    for stop in range(min(len(line), 160) + 1):
         assert may_be_sip(array_of(line), 0, stop, sip_port) == bool(naive.may_be_sip(line[:stop], sip_port))
 
 
@@ -127,7 +146,9 @@ def packets():
     return st.one_of(
         ip.map(lambda packet: (1, pcaps.ethernet(packet[1], packet[0]))),
         types.map(lambda ethertype: (1, pcaps.ethernet(ethertype=ethertype))),
-        st.tuples(ip, st.integers(1, 9)).map(lambda both: (1, pcaps.vlan(both[0][1], tags=both[1], ethertype=both[0][0]))),
+        st.tuples(ip, st.integers(1, 9)).map(
+            lambda both: (1, pcaps.vlan(both[0][1], tags=both[1], ethertype=both[0][0]))
+        ),
         ip.map(lambda packet: (113, pcaps.sll(packet[1], packet[0]))),
         ip.map(lambda packet: (276, pcaps.sll2(packet[1], packet[0]))),
         st.tuples(ip, st.sampled_from([12, 14, 101, 228, 229])).map(lambda both: (both[1], both[0][1])),
@@ -211,7 +232,9 @@ class Written:
 
 
 @many
-@given(st.lists(packets(), max_size=6), st.data(), st.sampled_from("<>"), st.sampled_from([16, 24]), st.binary(max_size=3))
+@given(
+    st.lists(packets(), max_size=6), st.data(), st.sampled_from("<>"), st.sampled_from([16, 24]), st.binary(max_size=3)
+)
 def test_walk_pcap(links, data, order, header, before):
     link = links[0][0] & 0xFFFF if links else 1
     magic = 0xA1B2CD34 if header == 24 else 0xA1B2C3D4
