@@ -54,6 +54,8 @@ PERIODS = (
 """How long a period may be."""
 DAY = 86_400_000_000_000
 """Nanoseconds."""
+LONGEST = "18250D"
+"""How far apart times on an axis are at most."""
 UNITS = {"s": "second", "min": "minute", "h": "hour", "D": "day"}
 CAMPAIGNS = 6
 METHODS = 10
@@ -286,9 +288,11 @@ def _day(time: pd.Timestamp) -> float:
 def _time_axis(ax: "Axes", start: pd.Timestamp, end: pd.Timestamp) -> str:
     """Mark the times from start to end at round distances, and return what the axis is to be called."""
     room = max(_inches(ax) / INCHES_PER_TIME, 2)
-    step = next((step for step in PERIODS if (end - start) / pd.Timedelta(step) <= room), PERIODS[-1])
-    first = start.ceil(step)
-    times = [first + i * pd.Timedelta(step) for i in range(int((end - first) // pd.Timedelta(step)) + 1)]
+    step = next((step for step in (*PERIODS, LONGEST) if (end - start) / pd.Timedelta(step) <= room), LONGEST)
+    distance = pd.Timedelta(step).value
+    first = -(-start.value // distance)
+    marks = range(first, end.value // distance + 1)
+    times = [pd.Timestamp(mark * distance, tz="UTC") for mark in marks] or [start]
     daily = pd.Timedelta(step) >= pd.Timedelta("1D")
     dated = start.date() != (end - pd.Timedelta("1ns")).date()
     clock = "%H:%M:%S" if pd.Timedelta(step) < pd.Timedelta("1min") else "%H:%M"

@@ -53,6 +53,10 @@ LABEL = 10
 INDENT = 2
 REASON = 8
 GAP = "  "
+HANG = 24
+"""The widest room for an id beside its title."""
+RIGHT = (2, 4)
+"""The cells of a campaign that are numbers."""
 BLOCKS = {"headline": 0, "warning": 1, "breach": 1, "answered": 1, "verdict": 2, "campaign": 2, "reasons": 2, "more": 2}
 """What stands together; between two blocks is an empty line."""
 LAST = 3
@@ -165,22 +169,23 @@ def _campaign_rows(lines: list[Line], width: int) -> list[list[str]]:
     return [_stacked(line.cells, widths, width) for line in lines]
 
 
-def _row(cells: tuple[str, ...], widths: list[int], numbers: tuple[int, ...] = (2, 4)) -> str:
-    padded = [_pad(cell, widths[i], right=i in numbers) for i, cell in enumerate(cells)]
+def _row(cells: tuple[str, ...], widths: list[int]) -> str:
+    padded = [_pad(cell, widths[i], right=i in RIGHT) for i, cell in enumerate(cells)]
     return (" " * INDENT + GAP.join(padded)).rstrip()
 
 
 def _stacked(cells: tuple[str, ...], widths: list[int], width: int) -> list[str]:
-    """Return id and title, then what is known of the campaign below."""
+    """Return id and title, and below what is known of the campaign; a long id has its own lines."""
     hang = INDENT + widths[0] + len(GAP)
-    first, *others = _wrap(cells[1], width - hang)
-    facts = [_pad(cell, widths[i], right=i in (2, 4)) for i, cell in enumerate(cells) if i > 1]
-    lines = [f"{' ' * INDENT}{_pad(cells[0], widths[0])}{GAP}{first}", *(" " * hang + other for other in others)]
-    below = "   ".join(facts).rstrip()
-    return [
-        *lines,
-        *(" " * hang + part for part in ([below] if hang + cell_len(below) <= width else _wrap(below, width - hang))),
-    ]
+    if hang <= HANG:
+        first, *others = _wrap(cells[1], width - hang)
+        head = [f"{' ' * INDENT}{_pad(cells[0], widths[0])}{GAP}{first}"]
+    else:
+        hang, others = REASON, _wrap(cells[1], width - REASON)
+        head = [" " * INDENT + part for part in _wrap(cells[0], width - INDENT)]
+    facts = GAP.join(_pad(cell, widths[i], right=i in RIGHT) for i, cell in enumerate(cells) if i > 1).rstrip()
+    below = [facts] if hang + cell_len(facts) <= width else _wrap(" ".join(facts.split()), width - hang)
+    return [*head, *(" " * hang + part for part in [*others, *below])]
 
 
 def _pad(text: str, width: int, *, right: bool = False) -> str:

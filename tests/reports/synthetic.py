@@ -4,9 +4,7 @@ import pandas as pd
 from factories import answers, capture_of, messages
 
 from analyzer.analysis import Analysis
-from analyzer.tables import TABLES
-
-TIME = "2026-11-22T09:{:02}:00Z"
+from analyzer.tables import COUNT, LIST, NUMBER, TABLES, TEXT, TIME, WORD
 
 
 def analysis(**tables):
@@ -213,3 +211,63 @@ def attacked():
             {"time": start, "capture": "test.pcap", "packet": 7, "reason": "bad-content-length", "detail": "longer"}
         ],
     )
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"onload="alert(1)',
+    "'><img src=x onerror=alert(1)>",
+    "=cmd|' /C calc'!A0",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "＝1",
+    "\x1b[31mred\x1b]0;title\x07",
+    "\u202egnp.exe",
+    "a\x00b",
+    "x" * 100_000,
+    "\\x41",
+    "$x^2$ \\frac{1}",
+    "two\nlines",
+    "{{ 7 * 7 }}{% raw %}",
+    "日本語 \U0001f600",
+    "]]></style>--></svg>",
+    "_hidden",
+    "a;b,c",
+]
+"""What attackers may write into any text."""
+
+
+def hostile(name):
+    """Return a table with a row for each hostile text, in every column that takes text."""
+    table = TABLES[name]
+    columns = {}
+    for column in table.contract.values():
+        if column.dtype in {WORD, TEXT}:
+            columns[column.name] = HOSTILE
+        elif column.dtype == LIST:
+            columns[column.name] = [[text, "b"] for text in HOSTILE]
+        elif column.dtype == TIME:
+            columns[column.name] = pd.date_range("2026-11-22T09:00Z", periods=len(HOSTILE), freq="1s", unit="ns")
+        elif column.dtype in {COUNT, NUMBER}:
+            columns[column.name] = range(1, len(HOSTILE) + 1)
+    return table.conform(pd.DataFrame(columns), missing=True)
+
+
+def hostile_analysis():
+    """Return an analysis of nothing but hostile text, with breaches, calls and every verdict in it."""
+    tables = {name: hostile(name) for name in TABLES}
+    count = len(HOSTILE)
+    tables["messages"] = tables["messages"].assign(
+        status=pd.array([None, 200] * (count // 2), dtype="Int64"),
+        answer=pd.array([200, None] * (count // 2), dtype="Int64"),
+        method=pd.Categorical(["INVITE", "REGISTER", *HOSTILE[2:]]),
+        authorized=True,
+    )
+    tables["attacks"]["outcome"] = pd.Categorical(["breached", "answered", *HOSTILE[2:]])
+    tables["sources"]["verdict"] = pd.Categorical(["attacking", "suspicious", "innocent", *HOSTILE[3:]])
+    tables["fates"]["fate"] = pd.Categorical(["message", "set-aside", "unreadable", *HOSTILE[3:]])
+    tables["anomalies"]["packet"] = [0, 0, *range(2, count)]
+    return Analysis(**tables)
