@@ -62,7 +62,7 @@ _LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
 """Without reference counts: no kernel makes an array, and counting took longer than the work itself."""
 _kernel = numba.njit(cache=True, **_LEAN)
 """Called from Python."""
-_part = numba.njit(no_cpython_wrapper=True, **_LEAN)
+_part = numba.njit(**{**_LEAN, "no_cpython_wrapper": True})
 """Called from kernels only, and cached as a part of them."""
 
 
@@ -156,7 +156,7 @@ def _read_number(data: np.ndarray, start: int, stop: int) -> int:
         return NONE
     value = 0
     for i in range(start, stop):
-        digit = int(data[np.uint64(i)]) - 48
+        digit = data[np.uint64(i)] - np.int64(48)
         if digit < 0 or digit > 9 or value > (0x7FFFFFFFFFFFFFFF - digit) // 10:
             return NONE
         value = value * 10 + digit
@@ -495,8 +495,8 @@ def _skip_scheme(data: np.ndarray, start: int, stop: int) -> int:
 def _first_of(values: np.ndarray, header: int, other: int) -> int:
     """Return the one of two headers that stands first in the message."""
     if values[0, header] == NONE or (values[0, other] != NONE and values[0, other] < values[0, header]):
-        return int(other)
-    return int(header)
+        return other
+    return header
 
 
 @_part

@@ -206,16 +206,16 @@ def _letters(text: bytes) -> "NDArray[np.uint8]":
     return np.frombuffer(text, np.uint8)
 
 
-def _compact_table() -> "NDArray[np.uint8]":
-    table = np.zeros(256, np.uint8)
+def _compact_table() -> "NDArray[np.int64]":
+    table = np.zeros(256, np.int64)
     for letter, header in COMPACT.items():
         table[ord(letter)] = table[ord(letter.upper())] = header
     return table
 
 
-def _name_tables() -> tuple["NDArray[np.uint8]", "NDArray[np.uint8]"]:
+def _name_tables() -> tuple["NDArray[np.uint8]", "NDArray[np.int64]"]:
     names = np.zeros((len(Header), LONGEST), np.uint8)
-    by_length = np.zeros((LONGEST + 1, 4), np.uint8)
+    by_length = np.zeros((LONGEST + 1, 4), np.int64)
     for header, name in _NAMES.items():
         names[header, : len(name)] = _letters(name)
         row = by_length[len(name)]
