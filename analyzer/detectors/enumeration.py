@@ -41,7 +41,7 @@ class Enumeration:
         silent, crowd = per_bout(asked, tried & ~heard, "account"), _contacts(asked, tried & ~heard)
         strange = strange - silent.where(crowd >= self.crowd * silent, 0)
         found = (strange >= self.accounts) & (strange >= self.share * every)
-        rows = asked[asked["bout"].map(found).astype(bool) & tried]
+        rows = asked[asked["bout"].map(found).astype(bool) & (tried | _bare(asked))]
         if rows.empty:
             return ATTACKS.empty()
         confidence = 0.8 + 0.18 * (strange / self.sure).clip(upper=1)
@@ -52,6 +52,15 @@ class Enumeration:
 def _any(rows: pd.DataFrame, mask: "pd.Series[bool]") -> "pd.Series[bool]":
     """Say of each row whether any row of the same bout and account is masked."""
     return mask.groupby([rows["bout"], rows["owner"]], observed=True).transform("any").astype(bool)
+
+
+def _bare(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Say which requests ask without credentials in a call in which none follow: no telephone leaves it at that.
+
+    They belong to the enumeration of an account that was guessed, and perhaps taken over, later.
+    """
+    pursued = rows["call_id"].isin(rows.loc[rows["authorized"], "call_id"])
+    return ~rows["authorized"] & ~pursued & (rows["level"] < RANG) & (rows["method"] == "REGISTER")
 
 
 def _contacts(rows: pd.DataFrame, mask: "pd.Series[bool]") -> "pd.Series[int]":

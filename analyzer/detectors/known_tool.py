@@ -27,7 +27,8 @@ class KnownTool:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout in which a tool was recognised."""
-        rows = requests[requests["tool_confidence"].fillna(0) >= self.confidence]
+        # A proxy that hands a scanner's request on is not the scanner.
+        rows = requests[(requests["tool_confidence"].fillna(0) >= self.confidence) & ~requests["from_server"]]
         rows = rows[~rows["tool"].isin(self.testers)]
         if rows.empty:
             return ATTACKS.empty()

@@ -34,6 +34,10 @@ class PasswordGuessing:
     """The mean time between refusals below which they come fast."""
     accounts: int = 5
     """Accounts refused and never accepted that are an attack, if most tries are calls of their own."""
+    tooled: int = 5
+    """Refusals, over all accounts, that are an attack if a known attack tool sent the credentials."""
+    tool_confidence: float = 0.8
+    """How sure the recognition of that tool must be."""
     fresh: float = 0.5
     """The share of tries with a Call-ID of their own from which on they are calls of their own."""
 
@@ -83,6 +87,9 @@ class PasswordGuessing:
         customers = tries[tries["accepted"]].groupby("bout")["account"].nunique()
         walking &= customers.reindex(walked.index, fill_value=0) < walked["accounts"]
         guilty = (hammered | told).groupby(level="bout").any()
+        armed = tries[(tries["tool_confidence"].fillna(0) >= self.tool_confidence)].groupby("bout").size()
+        total = runs["refused"].groupby(level="bout").sum()
+        guilty |= (total >= self.tooled) & (armed.reindex(total.index, fill_value=0) >= self.tooled)
         return guilty | walking.reindex(guilty.index, fill_value=False)
 
     def _rows(self, requests: pd.DataFrame, tries: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import re
 from io import StringIO
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -108,8 +109,7 @@ def _style() -> str:
 
 def _summary(lines: list[Line]) -> list[tuple[Line, bool]]:
     """Return the lines on campaigns, each with whether reasons follow it."""
-    following = [line.role == "reasons" for line in lines[1:]] + [False]
-    return list(zip(lines, following, strict=True))
+    return [(line, after is not None and after.role == "reasons") for line, after in zip_longest(lines, lines[1:])]
 
 
 def _mood(roles: set[str]) -> str:
