@@ -86,8 +86,9 @@ class Blocks:
         rest = self.data[used:]
         wanted = self._block_bytes if used or not len(rest) else 2 * len(rest)
         wanted = max(wanted, len(rest) + 1)
-        if self.size is not None:  # one byte more than is expected shows the end
-            wanted = min(wanted, max(self.size - self.offset - used, len(rest)) + 1)
+        ahead = 0 if self.size is None else self.size - self.offset - used
+        if ahead > len(rest):  # one byte more than is expected shows the end
+            wanted = min(wanted, ahead + 1)
         block = np.empty(wanted, np.uint8)
         block[: len(rest)] = rest
         filled = len(rest)
@@ -166,7 +167,10 @@ def _files_below(folder: Path) -> list[Path]:
     for place, folders, names in os.walk(folder, onerror=lambda error: _refuse(folder, error)):
         folders[:] = [name for name in folders if not name.startswith(".")]
         visible = [Path(place, name) for name in names if not name.startswith(".")]
-        files += [path for path in visible if path.is_file()]
+        try:
+            files += [path for path in visible if path.is_file()]
+        except OSError as error:
+            _refuse(folder, error)
     return sorted(files)
 
 

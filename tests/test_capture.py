@@ -155,6 +155,15 @@ def test_no_right_to_look_into_a_folder(folder, monkeypatch):
         (folder / "b").chmod(stat.S_IRWXU)
 
 
+def test_no_right_to_look_at_the_files_of_a_folder(folder, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(folder), "is_file", denied)
+    with pytest.raises(CaptureError, match="permission denied for"):
+        find_captures([folder])
+
+
 # --- blocks
 
 
@@ -187,6 +196,15 @@ def test_blocks_give_all_bytes_whatever_size_is_claimed(source, size, block_byte
         blocks.advance(used)
         assert len(blocks.data) <= block_bytes + 1
     assert read + blocks.data.tobytes() == data
+
+
+def test_a_capture_that_grew_since_is_read_in_whole_blocks():
+    blocks = Blocks(io.BytesIO(bytes(1000)), 100, 50)
+    sizes = []
+    while not blocks.ended:
+        blocks.advance(len(blocks.data))
+        sizes.append(len(blocks.data))
+    assert sizes == [51, *[100] * 9, 49]
 
 
 def test_a_block_grows_where_nothing_is_used():

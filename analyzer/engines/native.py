@@ -1,7 +1,7 @@
 """The native engine: compiled loops over the bytes of a pcap or pcapng file, block by block.
 
 Reasons of unreadable packets: those of UNREADABLE. Reasons of anomalies: these, and 'cut short' (the capture ends
-within a packet), 'damaged' (it cannot be read any further), 'unsupported link type', 'too many interfaces'.
+within a packet), 'damaged' (it cannot be read any further) and 'unsupported link type'.
 """
 
 import struct
@@ -297,6 +297,8 @@ class _Section:
         if len(block) < 24 or not drops:
             return
         (interface,) = struct.unpack_from(self._order + "I", block, 8)
+        if interface >= self._count:
+            return
         lost = min(sum(drops), _MOST)
         before = self._lost.get(interface, 0)
         self._lost[interface] = max(lost, before)

@@ -401,8 +401,8 @@ def test_a_packet_longer_than_its_block_is_unreadable(read):
 
 
 def test_lost_packets_are_those_since_the_last_statistics(read):
-    head = pcaps.pcapng(pcaps.ethernet())
-    first = pcaps.isb(ifdrop=5, osdrop=2) + pcaps.isb(interface=1, ifdrop=3)
+    head = pcaps.pcapng(pcaps.ethernet()) + pcaps.idb()
+    first = pcaps.isb(ifdrop=5, osdrop=2) + pcaps.isb(interface=1, ifdrop=3) + pcaps.isb(interface=2, ifdrop=7)
     blocks = read(head + first + pcaps.block(0xBAD, bytes(4000)) + pcaps.isb(ifdrop=9, osdrop=2), block_bytes=512)
     lost = [block.dropped for block in blocks if block.dropped is not None]
     assert sum(lost) == 14
@@ -594,6 +594,14 @@ def test_corpus(entry):
         assert time == int(second) * 10**9 + int(fraction.ljust(9, "0"))
         assert (source, destination) == (str(ip_address(line["ip.src"])), str(ip_address(line["ip.dst"])))
         assert (source_port, destination_port) == (int(line["srcport"]), int(line["dstport"]))
+
+
+@pytest.mark.usefixtures("corpus_here")
+def test_the_torture_messages_are_sip_on_any_port(read):
+    messages = [path.read_bytes() for path in sorted((CORPUS / "torture").glob("*.dat"))]
+    packets = [pcaps.ethernet(pcaps.ipv4(pcaps.udp(message, source=1, destination=2))) for message in messages]
+    assert [found[7] for found in rows(read(pcaps.pcap(packets)))] == messages
+    assert len(messages) == 13
 
 
 def test_ipv4_mapped_addresses_are_ipv4():
