@@ -122,6 +122,8 @@ def read_headers(message, headers, prefix):
         key = name.rstrip(SPACE).lower()
         key = LONG.get(key, key)
         value = whole[len(name) + 1 :].strip(SPACE)
+        if value and key in (b"user-agent", b"server"):
+            value = whole[len(name) + 1 :].lstrip(SPACE)
         if key in ONCE and values.get(key, value) != value:
             message.flag("REPEATED_HEADER", "REPEATED", whole.rstrip(SPACE))
         values.setdefault(key, value)

@@ -776,6 +776,8 @@ def _note_header(
         return
     value = _skip_space(data, colon + 1, stop)
     value_stop = _trim_end(data, value, stop)
+    if value_stop > value and (header == Header.USER_AGENT or header == Header.SERVER):
+        value_stop = stop  # blanks at the end are part of a program's handwriting
     if values[0, header] == NONE:
         values[0, header] = value
         values[1, header] = value_stop
