@@ -107,9 +107,13 @@ def _style() -> str:
     return (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
 
 
-def _summary(lines: list[Line]) -> list[tuple[Line, bool]]:
-    """Return the lines on campaigns, each with whether reasons follow it."""
-    return [(line, after is not None and after.role == "reasons") for line, after in zip_longest(lines, lines[1:])]
+def _summary(lines: list[Line]) -> list[tuple[Line, bool, int]]:
+    """Return the lines on campaigns, each with whether reasons follow it, and the number of the campaign's card."""
+    told, number = [], 0
+    for line, after in zip_longest(lines, lines[1:]):
+        number += line.role == "campaign"
+        told.append((line, after is not None and after.role == "reasons", number))
+    return told
 
 
 def _mood(roles: set[str]) -> str:

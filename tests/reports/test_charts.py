@@ -181,7 +181,7 @@ def test_time_begins_and_ends_somewhere(start):
 
 
 def test_all_of_time_fits():
-    table = messages(2).assign(time=pd.to_datetime(["1970-01-01T00:00Z", "2255-12-31T23:59:59Z"]).as_unit("ns"))
+    table = messages(2).assign(time=pd.to_datetime(["1970-01-01T00:00:00Z", "2255-12-31T23:59:59Z"]).as_unit("ns"))
     ax = drawn(charts.messages_over_time(table, NO_ATTACKS))
 
     assert 2 <= len(ax.get_xticks()) <= 9
