@@ -166,7 +166,17 @@ def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[An
 def lists(bouts: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return the sorted distinct values of each bout as a list; missing values and empty lists are left out."""
     pairs = pd.DataFrame({"bout": bouts.reindex(values.index), "value": values}).dropna().drop_duplicates()
-    return pairs.sort_values(["bout", "value"]).groupby("bout")["value"].agg(list)
+    return runs(pairs.sort_values(["bout", "value"]), "bout", "value")
+
+
+def runs(table: pd.DataFrame, key: str, value: str) -> "pd.Series[Any]":
+    """Return the values of each run of equal keys in a sorted table as a list, indexed by key."""
+    if table.empty:
+        return pd.Series(dtype="object")
+    keys, values = table[key].to_numpy(), table[value].tolist()
+    begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    ends = np.append(begins[1:], len(values))
+    return pd.Series([values[begin:end] for begin, end in zip(begins, ends, strict=True)], index=keys[begins])
 
 
 def _evidence(telling: pd.DataFrame, capture: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -174,8 +184,8 @@ def _evidence(telling: pd.DataFrame, capture: "pd.Series[Any]") -> "pd.Series[An
     here = telling[telling["capture"].astype("str").to_numpy() == capture.astype("str").loc[telling["bout"]].to_numpy()]
     shown = here[here.groupby("bout").cumcount() < WITNESSES]
     packets = pd.concat([shown.set_index("bout")["packet"], shown.set_index("bout")["answer_packet"]]).dropna()
-    packets = packets.astype("int64").rename("packet").reset_index().drop_duplicates().sort_values(["bout", "packet"])
-    return packets.groupby("bout")["packet"].agg(list)
+    packets = packets.astype("int64").rename("packet").reset_index().drop_duplicates()
+    return runs(packets.sort_values(["bout", "packet"]), "bout", "packet")
 
 
 def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer.evidence import REST, lists, opening_requests
+from analyzer.evidence import REST, lists, opening_requests, runs
 from analyzer.tables import SOURCES
 
 ATTACKING, SUSPICIOUS, INNOCENT = "attacking", "suspicious", "innocent"
@@ -52,8 +52,8 @@ def _counts(source: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[An
     pairs = pd.DataFrame({"source": source.reindex(values.index), "value": values.astype("str")}).dropna()
     sizes = pairs.groupby(["source", "value"], observed=True).size().rename("size").reset_index()
     sizes = sizes.sort_values(["source", "size", "value"], ascending=[True, False, True])
-    text = sizes["value"] + " " + sizes["size"].astype("str")
-    return text.groupby(sizes["source"]).agg(list)
+    sizes["text"] = sizes["value"] + " " + sizes["size"].astype("str")
+    return runs(sizes, "source", "text")
 
 
 def _verdicts(
@@ -80,7 +80,8 @@ def _accusation(attacks: pd.DataFrame) -> "pd.Series[str]":
         .where(attacks["kind"].astype("str") != "tool", "uses " + attacks["tool"].astype("str").fillna("a known tool"))
     )
     words = kind + " (" + attacks["outcome"].astype("str") + ")"
-    return words.groupby(attacks["source"].astype("str")).agg("; ".join)
+    table = pd.DataFrame({"source": attacks["source"].astype("str"), "words": words})
+    return runs(table.sort_values("source", kind="stable"), "source", "words").map("; ".join)
 
 
 def _innocence(messages: pd.DataFrame) -> "pd.Series[str]":
