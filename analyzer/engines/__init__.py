@@ -35,11 +35,45 @@ class Anomaly(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packets:
-    """The packets of one block that may carry SIP, as columns over one byte buffer.
+class Segments:
+    """TCP segments of one block that may carry SIP, as columns over one byte buffer.
 
-    Packets without SIP are only counted: `len(packets) + set aside + unreadable == captured`.
-    Row i's payload is `data[start[i] : start[i] + length[i]]`. The arrays have one row per packet.
+    They belong to flows on SIP ports, or to flows in which a SIP start line or the handshake of a WebSocket
+    for SIP (RFC 7118) was seen. analyzer.sip.streams puts them in order and settles the fate of each.
+    Columns as those of Packets, with one row per segment; those without payload have length 0.
+    """
+
+    data: "NDArray[np.uint8]"
+    number: "NDArray[np.int64]"
+    time: "NDArray[np.int64]"
+    ttl: "NDArray[np.uint8]"
+    source: "NDArray[np.uint64]"
+    source_port: "NDArray[np.uint16]"
+    destination: "NDArray[np.uint64]"
+    destination_port: "NDArray[np.uint16]"
+    sequence: "NDArray[np.uint32]"
+    """Sequence number of the first byte of the payload (of the SYN itself, if the segment is one)."""
+    flags: "NDArray[np.uint8]"
+    """FIN 1, SYN 2, RST 4, PSH 8, ACK 16 (RFC 9293 3.1)."""
+    start: "NDArray[np.int64]"
+    length: "NDArray[np.int64]"
+    missing: "NDArray[np.int64]"
+
+    def __len__(self) -> int:
+        """Return how many segments there are."""
+        return len(self.number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packets:
+    """The messages' payloads of one block, as columns over one byte buffer.
+
+    A row is a payload that may be a SIP message: a UDP datagram, or what analyzer.sip.streams cut out of a TCP
+    stream. Row i's payload is `data[start[i] : start[i] + length[i]]`.
+
+    Every captured packet has one fate: `carried + set aside + unreadable + len(segments) == captured`, where the
+    segments are still to be settled. A packet is counted in the block in which its fate is settled (a fragment: when
+    its datagram is complete, or is given up).
     """
 
     data: "NDArray[np.uint8]"
@@ -66,7 +100,11 @@ class Packets:
     """How many bytes of the payload the capture left out (snap length)."""
 
     captured: int
-    """How many packets the block holds, of any kind."""
+    """How many packets are accounted for here, of any kind."""
+    carried: int | None = None
+    """How many packets carry the rows or parts of them; as many as there are rows where this is None."""
+    segments: Segments | None = None
+    """The TCP segments of the block that may carry SIP."""
     set_aside: Mapping[str, int] = field(default_factory=dict)
     """How many packets carry no SIP that this engine decodes, by reason."""
     unreadable: Mapping[str, int] = field(default_factory=dict)
@@ -82,8 +120,13 @@ class Packets:
     """What the file is, e.g. 'pcap, little-endian, µs' or 'pcapng'."""
 
     def __len__(self) -> int:
-        """Return how many packets may carry SIP."""
+        """Return how many payloads may be SIP messages."""
         return len(self.number)
+
+    @property
+    def carriers(self) -> int:
+        """How many packets carry the rows or parts of them."""
+        return len(self) if self.carried is None else self.carried
 
 
 class Engine(Protocol):
