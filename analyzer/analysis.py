@@ -139,9 +139,11 @@ class _Tally:
         messages, anomalies = parse(packets, capture=self.name)
         self.messages.append(messages)
         self.anomalies += [anomalies, _anomalies(packets, self.name)]
-        self._count("message", {"sip": len(packets)})
+        self._count("message", {"sip": packets.carriers})
         self._count("set-aside", packets.set_aside)
         self._count("unreadable", packets.unreadable)
+        if packets.segments is not None:
+            self._count("set-aside", {"tcp": len(packets.segments)})
         self.packets += packets.captured
         self.times += [time for time in (packets.first, packets.last) if time >= 0]
         self.format = packets.format or self.format
