@@ -61,6 +61,8 @@ class Answer:
     """The lines of an answer, in their order."""
 
     lines: tuple[Line, ...]
+    breaches: tuple[Breach, ...] = ()
+    calls: tuple[AnsweredCall, ...] = ()
 
     def of(self, *roles: str) -> list[Line]:
         """Return the lines that have one of these roles."""
@@ -114,7 +116,7 @@ class _Narrator:
         lines += self.fates()
         if self.report is not None:
             lines.append(Line("report", f"Report: {escape(str(self.report))}"))
-        return Answer(tuple(lines))
+        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls))
 
     # --- what was read
 

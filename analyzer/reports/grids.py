@@ -157,7 +157,7 @@ def _numbers(attacks: pd.DataFrame) -> Grid:
         Column("answered, as dialled", "wrap"),
     ]
     rows = []
-    spread = attacks.explode("numbers").dropna(subset=["numbers"])
+    spread = attacks[["numbers", "source", "prefixes", "answered"]].explode("numbers").dropna(subset=["numbers"])
     for wanted, found in _largest(spread, "numbers"):
         number = describe_number(str(wanted))
         prefixes = {prefix for prefixes in found["prefixes"] for prefix in prefixes}
@@ -187,7 +187,12 @@ def _accounts(attacks: pd.DataFrame) -> Grid:
     ]
     breached = {account for accounts in attacks["breached"] for account in accounts}
     found = {account for accounts in attacks["found"] for account in accounts}
-    spread = attacks.explode("accounts").dropna(subset=["accounts"]).rename(columns={"accounts": "account"})
+    spread = (
+        attacks[["accounts", "source", "passwords"]]
+        .explode("accounts")
+        .dropna(subset=["accounts"])
+        .rename(columns={"accounts": "account"})
+    )
     spread = spread.assign(rank=spread["account"].isin(breached) * 2 + spread["account"].isin(found))
     rows = []
     for account, tried in _largest(spread, "account"):

@@ -14,7 +14,7 @@ from analyzer.exports.escape import escape
 from analyzer.exports.files import open_whole
 from analyzer.exports.secrets import mask_secrets
 from analyzer.reports import charts
-from analyzer.reports.answer import Line, answer
+from analyzer.reports.answer import Line, answer, worst_first
 from analyzer.reports.cards import campaign_cards
 from analyzer.reports.grids import grids, versions
 from analyzer.reports.words import span
@@ -66,15 +66,15 @@ def render_html(analysis: "Analysis", *, show_secrets: bool = False) -> str:
     attacks = analysis.attacks if show_secrets else mask_secrets(analysis.attacks)
     campaigns = analysis.campaigns if show_secrets else mask_secrets(analysis.campaigns)
     drawn, colours = _charts(analysis)
-    cards = campaign_cards(campaigns, attacks, analysis, colours)
+    cards = campaign_cards(worst_first(campaigns).head(CARDS), attacks, analysis, colours)
     page = _environment().get_template("report.html.j2")
     return page.render(
         answer=told,
         summary=_summary(told.of("campaign", "reasons", "more")),
         mood=_mood({line.role for line in told.lines}),
         period=_period(analysis),
-        cards=cards[:CARDS],
-        cards_note=_more(len(cards), CARDS, "campaigns"),
+        cards=cards,
+        cards_note=_more(len(campaigns), CARDS, "campaigns"),
         charts=drawn,
         tables=grids(analysis, attacks),
         style=Markup(_style()),  # noqa: S704  our own file

@@ -26,7 +26,6 @@ import pandas as pd
 from analyzer.exports.files import open_whole
 from analyzer.exports.secrets import mask, mask_secrets
 from analyzer.reports.answer import answer, worst_first
-from analyzer.reports.findings import find_answered_calls, find_breaches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,8 +55,8 @@ def summarize(analysis: "Analysis", *, show_secrets: bool = False) -> dict[str, 
         "counts": _counts(analysis),
         "fates": _fates(analysis.fates),
         "anomalies": _tally(analysis.anomalies["reason"]),
-        "breaches": [_plain(_masked(asdict(breach), show=show_secrets)) for breach in find_breaches(analysis)],
-        "answered": [_plain(asdict(call)) for call in find_answered_calls(analysis)],
+        "breaches": [_plain(_masked(asdict(breach), show=show_secrets)) for breach in told.breaches],
+        "answered": [_plain(asdict(call)) for call in told.calls],
         "campaigns": _records(campaigns if show_secrets else mask_secrets(campaigns)),
         "sources": dict.fromkeys(VERDICTS, 0) | _tally(analysis.sources["verdict"]),
     }
