@@ -41,7 +41,7 @@ FORBIDDEN = {"utils", "helpers", "common", "core", "manager"}
 
 def part(module):
     """Return the part of the package that a dotted module name belongs to."""
-    return (module.split(".") + ["__init__"])[1]
+    return ([*module.split("."), "__init__"])[1]
 
 
 def tier(name):

@@ -48,7 +48,9 @@ def test_exactly_the_attackers_are_accused(name, analyses):
     assert not suspected & set(truth["innocent"])
 
 
-@pytest.mark.parametrize(("name", "attacker"), ATTACKERS, ids=lambda value: value if isinstance(value, str) else value["source"])
+@pytest.mark.parametrize(
+    ("name", "attacker"), ATTACKERS, ids=lambda value: value if isinstance(value, str) else value["source"]
+)
 def test_an_attacker_is_understood(name, attacker, analyses):
     attacks = of(analyses[name], attacker["source"])
     assert set(attacker["kinds"]) <= set(attacks["kind"].astype("str"))

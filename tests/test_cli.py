@@ -28,7 +28,15 @@ def test_a_report_is_said_and_written(tmp_path):
     assert "Report: out/report.html" in said
     assert max(map(len, said.splitlines())) <= 80
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    tables = {"messages.csv", "sources.csv", "attacks.csv", "campaigns.csv", "anomalies.csv", "fates.csv", "captures.csv"}
+    tables = {
+        "messages.csv",
+        "sources.csv",
+        "attacks.csv",
+        "campaigns.csv",
+        "anomalies.csv",
+        "fates.csv",
+        "captures.csv",
+    }
     assert names == {"report.html", "summary.json", *tables}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["campaigns"]

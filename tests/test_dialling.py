@@ -36,7 +36,9 @@ def test_the_numbers_of_a_real_trace():
     assert [parts[text].prefix for text in dialled] == ["011", "9011", "1010222011", "1010555011"]
 
 
-@pytest.mark.parametrize("text", ["", "100", "alice", "voi18063", "112", "1234567", "'; DROP TABLE", "0" * 300, "٠٠٤٤٢٠٧٩٤٦"])
+@pytest.mark.parametrize(
+    "text", ["", "100", "alice", "voi18063", "112", "1234567", "'; DROP TABLE", "0" * 300, "٠٠٤٤٢٠٧٩٤٦"]
+)
 def test_what_is_no_number_is_left_out(text):
     assert take_apart([text]) == {}
 

@@ -187,9 +187,7 @@ def test_one_account_after_another_is_an_attack():
 
 
 def test_success_after_guesses_is_a_breach():
-    hit = messages(
-        1, start="2024-01-01T00:01Z", method="REGISTER", to_user="101", auth_user="101", authorized=True
-    )
+    hit = messages(1, start="2024-01-01T00:01Z", method="REGISTER", to_user="101", auth_user="101", authorized=True)
     table = follow(capture_of(guessed(), hit, answers(hit, 200)))
     (attack,) = find_attacks(table, [PasswordGuessing()]).to_dict("records")
     assert (attack["outcome"], attack["breached"]) == ("breached", ["101"])
