@@ -169,6 +169,10 @@ NONE = -1
 """The number, and the length of a span, that stands for 'there is none'."""
 MAX_HEADERS = 512
 """How many headers are read; what follows is searched for the blank line only."""
+# A layout (the column of that name) is the handwriting of a message: its header names exactly as they are written, in
+# order, joined by commas. What stands between name and value is shown after the name unless it is ': ', each space as _
+# and each tab as ~: 'Via:' has none after the colon, 'From_:_' one before it too. Headers that look alike in a row show
+# once; names that are longer than MAX_NAME or no tokens show as ?; 'LF ' stands before all if the start line ends so.
 MAX_LAYOUT_NAMES = 48
 """How many names a layout shows before its ellipsis."""
 MAX_NAME = 40

@@ -1,7 +1,7 @@
 """Packets to the messages table and the anomalies table."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,8 @@ CHUNK_ROWS = 1000
 """How many messages are split at a time: few enough to be in the processor's cache when their text is copied.
 
 A power of two would map the fields of a message to the same few lines of that cache."""
+CHUNK_BYTES = 4 << 20
+"""How many bytes of messages are split at a time, so that no buffer is larger than a few times that beforehand."""
 
 
 def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -124,17 +126,26 @@ def _split(packets: "Packets") -> _Split:
         {name: Texts(rows) for name in TEXTS.values()},
         Words(rows),
     )
-    size = min(rows, CHUNK_ROWS)
-    layout = np.empty(size * LAYOUT_BYTES, np.uint8)
-    for first in range(0, rows, CHUNK_ROWS):
-        _split_chunk(packets, first, min(first + CHUNK_ROWS, rows), layout, found)
+    data = readonly(packets.data)
+    for first, stop in _chunks(packets.length):
+        _split_chunk(packets, data, first, stop, found)
     return found
 
 
-def _split_chunk(packets: "Packets", first: int, stop: int, layout: "NDArray[np.uint8]", found: _Split) -> None:
+def _chunks(lengths: "NDArray[np.int64]") -> Iterator[tuple[int, int]]:
+    """Yield first and stop of chunks of at most CHUNK_ROWS messages and, unless it is a single one, CHUNK_BYTES."""
+    ends = np.cumsum(lengths)
+    first, begun = 0, 0
+    while first < len(ends):
+        fitting = int(np.searchsorted(ends, begun + CHUNK_BYTES, "right"))
+        stop = max(first + 1, min(first + CHUNK_ROWS, fitting))
+        yield first, stop
+        first, begun = stop, int(ends[stop - 1])
+
+
+def _split_chunk(packets: "Packets", data: "NDArray[np.uint8]", first: int, stop: int, found: _Split) -> None:
     """Split the messages of packets[first:stop], and append them to the columns."""
     rows = stop - first
-    data = readonly(packets.data)
     begin, length, missing = (
         readonly(column[first:stop].astype(np.int64, copy=False))
         for column in (packets.start, packets.length, packets.missing)
@@ -144,6 +155,7 @@ def _split_chunk(packets: "Packets", first: int, stop: int, layout: "NDArray[np.
     odd = np.zeros(rows, np.uint8)
     numbers = np.full((len(Number), rows), NONE)
     quoted = np.empty((len(Evidence), rows, 2), np.int64)
+    layout = np.empty(rows * LAYOUT_BYTES, np.uint8)
     layout_spans = np.empty((2, rows), np.int64)
     used = _kernels.split(
         data, begin, length, missing, starts, lengths, odd, numbers, quoted, layout, layout_spans[0], layout_spans[1],
