@@ -39,6 +39,9 @@ ATTACKS = {
     "toll fraud, two numbers": attacks.toll_two_numbers,
     "through our proxy": attacks.through_proxy,
     "patient guesser": attacks.patient_guesser,
+    "guessing, 60 sources": attacks.guess_many,
+    "svwar, INVITE": attacks.svwar_calls,
+    "low and slow, answered": attacks.toll_slow_answered,
     **{
         f"{tool} sweep": partial(attacks.tool_sweep, kind=tool)
         for tool in ("nmap", "sipsak", "metasploit", "sippts", "mrsip")
@@ -87,6 +90,11 @@ INNOCENT = {
     "cut capture": innocent.cut_capture,
     "mirrored": innocent.mirrored,
     "behind our proxy": innocent.behind_proxy,
+    "closed accounts": innocent.closed_accounts,
+    "closed accounts, briefly": innocent.closed_accounts_briefly,
+    "another's customers": innocent.strangers,
+    "televote": innocent.televote,
+    "IP trunks": innocent.ip_trunks,
 }
 """Innocent look-alikes by name; each is alone in its capture."""
 
@@ -129,6 +137,8 @@ _MIXABLE = [
     attacks.sweep_many,
     attacks.toll_two_numbers,
     attacks.patient_guesser,
+    attacks.guess_many,
+    attacks.svwar_calls,
 ]
 _EVERYDAY = [
     innocent.branch,
@@ -164,6 +174,10 @@ _EVERYDAY = [
     innocent.outgoing_trunk,
     innocent.alarm_panel,
     innocent.voicemail_lamps,
+    innocent.closed_accounts,
+    innocent.strangers,
+    innocent.televote,
+    innocent.ip_trunks,
 ]
 _ORDINARY = [innocent.background] * 4 + [
     innocent.soft_phones,

@@ -448,7 +448,8 @@ def toll_slow(world, site, time, sources=None, span=None):
     """Very many sources, one or two calls each, one wanted number, a new name each time."""
     rng = world.rng
     campaign = world.campaign("toll-slow", "", {"toll-fraud"})
-    number, span = wanted_number(rng), span or 20 * HOUR
+    number = world.wanted = wanted_number(rng)
+    span = span or 20 * HOUR
     names = [program for stack in stacks.PHONES for program in stack.agents] + list(stacks.DIALLER.agents)
     styles = [
         replace(stack, retries=False)
@@ -717,3 +718,46 @@ def patient_guesser(world, site, time):
         agent.domain = server.ip
         world.register(agent, server, time, good=False, password=token(rng, "{b8}"), final=403)
         time += rng.uniform(5, 10) * MINUTE
+
+
+def guess_many(world, site, time):
+    """Sixty sources try two or three passwords each on a few accounts, in one handwriting; nobody does it often."""
+    rng, server = world.rng, site.pbx
+    campaign = world.campaign("guess-many", "", {"password-guessing"})
+    users, program = rng.sample(server.accounts, 6), rng.choice(stacks.FORCER.agents)
+    breach = rng.random() < 0.4
+    for number in range(60):
+        source, at = world.attacker(campaign), time + rng.uniform(0, 10 * HOUR)
+        for turn in range(rng.randrange(2, 4)):
+            user = users[(number + turn) % len(users)]
+            agent = _fraudster(world, server, source, stacks.FORCER, program, user, port=rng.randrange(1024, 65000))
+            won = breach and number == 40 and turn == 1
+            world.register(agent, server, at, good=won, password=token(rng, "{b8}"), final=200 if won else 403)
+            if won:
+                campaign.breached.add(user)
+            at += rng.uniform(5, 90)
+
+
+def svwar_calls(world, site, time):
+    """svwar with INVITE: extensions are called, those that exist ring, and the call is cancelled."""
+    rng, server = world.rng, site.pbx
+    campaign = world.campaign("svwar-invite", "sipvicious", {"enumeration", "ghost-call"})
+    source = world.attacker(campaign)
+    stack = rng.choice((stacks.SIPVICIOUS, stacks.SIPVICIOUS3))
+    program = renamed(rng, stack)
+    for user in [str(rng.getrandbits(32)), *map(str, range(100, rng.choice((160, 300))))]:
+        agent = _fraudster(world, server, source, stack, program, user, inside="127.0.0.1", port=5063)
+        outcome = "cancelled" if user in server.accounts else 404
+        world.call(agent, server, time, user, outcome, sign=False, ring=rng.uniform(0.05, 0.5), early=(180,))
+        time += rng.uniform(0.05, 0.3)
+
+
+def toll_slow_answered(world, site, time):
+    """Low and slow, and at last one call is answered."""
+    rng = world.rng
+    toll_slow(world, site, time, sources=80)
+    campaign, number = world.campaigns[-1], world.wanted
+    source, server = world.attacker(campaign), rng.choice(site.servers)
+    agent = _fraudster(world, server, source, stacks.DIALLER, rng.choice(stacks.DIALLER.agents), "1001")
+    _dial(world, server, agent, time + 15 * HOUR, "900" + number, "answered")
+    campaign.answered.add("900" + number)

@@ -54,7 +54,9 @@ def background(world, site, time, hours=2.0):
 
 
 def _national(rng):
-    return rng.choice(("0171", "01223", "0207", "07700", "0800", "0161")) + "".join(rng.choices("0123456789", k=6))
+    """Return a national number of eleven digits."""
+    area = rng.choice(("0171", "01223", "0207", "07700", "0800", "0161", "01632", "0131"))
+    return area + "".join(rng.choices("0123456789", k=11 - len(area)))
 
 
 # --- telephones
@@ -628,7 +630,7 @@ def register_test(world, site, time):
 def popular_number(world, site, time):
     """Thirty customers call one hotline abroad, each in the form that they know."""
     rng, server = world.rng, site.pbx
-    number = rng.choice(("44800", "49800", "18005", "353180")) + token(rng, "{d7}")
+    number = rng.choice(("44800", "49800", "1800", "353180")) + token(rng, "{d7}")
     forms = ("+" + number, "00" + number, "00" + number, "0" + number, number, "9" + "00" + number, "000" + number)
     for _ in range(30):
         agent = world.agent(rng.choice(stacks.PHONES), server, world.address("calls the hotline"), natted=True)
@@ -778,3 +780,78 @@ def behind_proxy(world, site, time):
     branch(world, site, time, hours=2)
     wrong_password(world, site, time, 2, "keeps")
     world.relay(site.pbx, world.server(f"{site.network}.251"))
+
+
+# --- crowds of strangers
+
+
+def _crowd(world, site, time, role, stack, count, hours, answers):
+    """Each of many phones asks for its own account again and again and is told the same each time."""
+    rng, server = world.rng, site.pbx
+    for number in range(count):
+        choice = stack or rng.choice(stacks.PHONES)
+        user = rng.choice(
+            (str(70000 + number * 7), f"4922{rng.randrange(10**6, 10**7)}", f"user{rng.randrange(10**4)}")
+        )
+        agent = world.agent(choice, server, world.address(role), user, natted=True, program=choice.agents[0])
+        leg, at, status = agent.leg(rng), time + rng.uniform(0, 600), rng.choice(answers)
+        while at < time + hours * HOUR:
+            head = world.challenge(server, 401)[0] if status == 401 else None
+            if status == 401:
+                at, _ = world.register(agent, server, at, leg, good=False)
+            else:
+                at = world.ask(
+                    agent, server, at, "REGISTER", leg, [status], extra={"Expires": "600"}, answer_extra=head
+                )
+                leg.cseq += 1
+            at += rng.choice((60, 120, 300)) * rng.uniform(0.9, 1.1)
+
+
+def closed_accounts(world, site, time):
+    """A provider closed forty accounts; the phones, all of one model, do not know yet."""
+    _crowd(
+        world, site, time, "closed account", world.rng.choice(stacks.PHONES), 40, 2.0, (world.rng.choice((403, 404)),)
+    )
+
+
+def closed_accounts_briefly(world, site, time):
+    """The same in a capture of ten minutes: each is seen a few times, some once."""
+    _crowd(
+        world, site, time, "closed account", world.rng.choice(stacks.PHONES), 40, 0.2, (world.rng.choice((403, 404)),)
+    )
+
+
+def strangers(world, site, time):
+    """Another provider's customers ask us: an old DNS record leads them here."""
+    _crowd(world, site, time, "lost customer", None, 50, 2.0, (404, 404, 403, 401))
+
+
+def televote(world, site, time):
+    """A hundred and twenty customers call one number of a television show within minutes; half are turned away."""
+    rng, server = world.rng, site.pbx
+    number = rng.choice(("0137", "0900", "09011", "0845")) + token(rng, "{d6}")
+    for _ in range(120):
+        agent = world.agent(rng.choice(stacks.PHONES), server, world.address("television viewer"), natted=True)
+        at = time + rng.uniform(0, 900)
+        for _ in range(rng.randrange(1, 4)):
+            outcome = rng.choice(("answered", 486, 486, 503, 503, None, "cancelled"))
+            world.call(
+                agent, server, at, rng.choice((number, number, "+49" + number[1:])), outcome, talk=rng.uniform(5, 20)
+            )
+            at += rng.uniform(20, 120)
+
+
+def ip_trunks(world, site, time):
+    """Thirty customers' PBXs are known by their address: no registration, no credentials; they call one hotline too."""
+    rng, server = world.rng, site.pbx
+    hotline = rng.choice(("44800", "1800", "4930")) + token(rng, "{d7}")
+    for number in range(30):
+        stack = rng.choice(stacks.PBXS)
+        agent = world.agent(stack, server, world.address("IP trunk"), "+441223" + token(rng, "{d6}"))
+        calls = 1 if number < 12 else rng.randrange(2, 20)
+        form = rng.choice(("00", "00", "+", "000", ""))
+        for _ in range(calls):
+            abroad = rng.random() < 0.4 or calls == 1
+            dialled = form + hotline if abroad else _national(rng)
+            outcome = rng.choice(("answered",) * 5 + (404, 486, 503, 480, "cancelled"))
+            world.call(agent, server, time + rng.uniform(0, 9 * HOUR), dialled, outcome, sign=False)

@@ -261,6 +261,7 @@ class World:
             for _ in range(NETWORKS)
         ]
         self.ttls = {}
+        self.wanted = ""
 
     # --- places and people
 
