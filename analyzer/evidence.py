@@ -20,6 +20,8 @@ REST = timedelta(hours=24)
 """The silence that ends a bout."""
 FOLLOW_UPS = ("ACK", "CANCEL", "PRACK", "UPDATE", "BYE")
 """The methods that only make sense after another request (RFC 3261, 3262, 3311)."""
+NAMED = 0.6
+"""How sure the recognition of a tool must be for an attack to name it."""
 LENGTHS = 24
 """The longest token whose length is its maker's habit; longer ones carry data (SIPVicious: the guess)."""
 WITNESSES = 10
@@ -190,7 +192,7 @@ def _evidence(telling: pd.DataFrame, capture: "pd.Series[Any]") -> "pd.Series[An
 
 def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the tool that most of the bout's messages give away."""
-    known = rows.dropna(subset=["tool"])
+    known = rows[rows["tool_confidence"].fillna(0) >= NAMED]
     counts = known.groupby(["bout", "tool"], observed=True).size().rename("size").reset_index()
     best = counts.sort_values(["bout", "size", "tool"], ascending=[True, False, True]).drop_duplicates("bout")
     return best.set_index("bout")["tool"].astype("str")

@@ -1,7 +1,6 @@
 """The scenes: who takes part, and what happens, in each capture."""
 
 import re
-import string
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from phones import Household, Phone, mint, record_speech, render
-from stage import PBX, PBX6, SCENARIOS, Host, Stage, StageError, finish, random_word
+from stage import PBX, PBX6, SCENARIOS, Host, Stage, StageError, finish
 
 PASSWORDS = dict(re.findall(r'accounts=>(\d+)\) = "(.*?)"', (SCENARIOS / "kamailio.cfg").read_text()))
 WORDS = str(SCENARIOS / "passwords.txt")
@@ -179,7 +178,7 @@ def toll_fraud(stage: Stage) -> None:
 
 def dial(stage: Stage, host: str, address: str, *, talk: float = 6.0) -> None:
     """Place one call for each prefix; the one that is answered lasts talk seconds."""
-    lines = [f"{prefix}{WANTED};{user};{mint('{d10}')};{mint('{x8}')}" for prefix, user in DIALLED[address]]
+    lines = [f"{prefix}{WANTED};{user};{mint('{x8}')}" for prefix, user in DIALLED[address]]
     targets = stage.scratch / f"{host}.csv"
     targets.write_text("SEQUENTIAL\n" + "\n".join(lines) + "\n")
     values = {
@@ -191,7 +190,7 @@ def dial(stage: Stage, host: str, address: str, *, talk: float = 6.0) -> None:
     code = stage.run(
         host, "sipp", f"{PBX}:5060", "-sf", str(scenario), "-inf", str(targets), "-m", str(len(lines)), "-r", "4",
         "-i", address, "-p", "5078", "-mi", address, "-mp", "18000", "-nostdin",
-        "-cid_str", f"%u{random_word(string.digits + 'abcdef', 24)}", seconds=30,
+        seconds=30,
     )  # fmt: skip
     if code:
         raise StageError(f"{stage.scene}: the dialler at {address} did not get through its list")

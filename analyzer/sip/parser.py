@@ -209,7 +209,9 @@ def _messages(packets: "Packets", capture: str, split: _Split) -> pd.DataFrame:
 
 
 def _times(nanoseconds: "NDArray[np.int64]") -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(nanoseconds.astype(np.int64).view("M8[ns]")).tz_localize("UTC")
+    """Return the times; a packet without one (a Simple Packet Block) has none here either."""
+    times = np.where(nanoseconds < 0, np.datetime64("NaT", "ns"), nanoseconds.astype(np.int64).view("M8[ns]"))
+    return pd.DatetimeIndex(times).tz_localize("UTC")
 
 
 def _constant(word: str, rows: int) -> "pd.Categorical[Any]":

@@ -126,13 +126,17 @@ class _Evidence:
         return self._coded[column]
 
     def _word(self, mark: Mark) -> "Truth":
-        """Return whether a mark holds of each category of its column, and last False for the missing."""
+        """Return whether a mark holds of each category of its column, and last False for the missing.
+
+        Blanks around a value are no part of it (RFC 3261 25.1): a blank behind a name hides nobody.
+        """
         import numpy as np
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         if mark not in self._truths:
             categories = pa.array(self._messages[mark.column].cat.categories.astype("str"), pa.large_string())
-            self._truths[mark] = np.append(_fits(mark, categories), [False])
+            self._truths[mark] = np.append(_fits(mark, pc.utf8_trim_whitespace(categories)), [False])
         return self._truths[mark]
 
     def _text(self, column: str, rows: "Rows") -> "Array":

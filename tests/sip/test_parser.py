@@ -476,3 +476,10 @@ def test_torture(name):
     found = tuple(message[column] for column in ("method", "from_tag", "to_user", "call_id", "cseq"))
     assert found == TORTURE[name]
     assert set(anomalies) == {"dblreq": {"bytes after the message"}, "intmeth": {"control character"}}.get(name, set())
+
+
+def test_a_packet_without_a_time_has_none():
+    from dataclasses import replace
+
+    table, _ = parse(replace(packets([b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"]), time=np.array([-1])), capture="x")
+    assert table["time"].isna().all()

@@ -102,3 +102,8 @@ def test_no_name_matches_as_a_part_of_another():
     ]
     found = recognise(messages(len(longer), user_agent=longer))
     assert found.loc[found["tool"].notna(), "user_agent"].empty
+
+
+@pytest.mark.parametrize("name", ["friendly-scanner ", " friendly-scanner", "friendly-scanner\t "])
+def test_blanks_around_a_name_hide_nobody(name):
+    assert recognise(messages(1, user_agent=name))["tool"].tolist() == ["SIPVicious"]
