@@ -136,4 +136,11 @@ class Engine(Protocol):
         """Yield the packets of the capture at path; raise CaptureError if it is none."""
 
 
-ENGINES: Registry[Engine] = Registry("engine", {"native": "analyzer.engines.native:read_packets"})
+ENGINES: Registry[Engine] = Registry(
+    "engine",
+    {
+        "native": "analyzer.engines.native:read_packets",
+        "scapy": "analyzer.engines.scapy:read_packets",
+        "pyshark": "analyzer.engines.pyshark:read_packets",
+    },
+)

@@ -1,0 +1,342 @@
+"""The scapy engine: packets as Scapy dissects them, from pcap and pcapng files.
+
+Slow, and independent of the native engine's kernels: it shows where either of the two is wrong. Scapy finds the
+innermost IP packet; its header, and that of UDP or TCP, are read by the rules of the native engine, whose reasons
+of unreadable packets and of anomalies these are. What Scapy does not tell: the packets that a recorder lost, and the
+offset of an interface's clock (pcapng).
+"""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from analyzer.capture import PCAP_MAGICS, check
+from analyzer.engines import Packets
+from analyzer.engines.rows import BLOCK_PACKETS, Block, Ends, Flows, Payload, name_format, reason_of, silence
+from analyzer.errors import CaptureError
+
+_LAYERS = (
+    "layers.inet", "layers.inet6", "layers.l2tp", "layers.ppp", "layers.sctp", "layers.vxlan",
+    "contrib.erspan", "contrib.geneve", "contrib.gtp", "contrib.mpls",
+)  # fmt: skip
+_LOGGERS = ("scapy.runtime", "scapy.loading", "scapy.interactive")
+_MOST_BYTES = 1 << 18
+"""Bytes of a packet that Scapy is asked for: by its own bound, packets of segmentation offload would be cut."""
+_MOST_NETWORKS = 16
+"""IP packets within each other that are looked at."""
+_PACKET_BLOCKS = (2, 3, 6)
+_EXTENSIONS = frozenset((0, 43, 44, 51, 60, 135, 139, 140))
+_MOST_EXTENSIONS = 16
+
+
+class Frame(NamedTuple):
+    """A captured packet, as it is in the file."""
+
+    number: int
+    time: int
+    """Nanoseconds since 1970; -1 if there is none."""
+    data: bytes
+    wire: int
+    """How many bytes it had on the wire."""
+    link: int
+    """Its link type; -1 if its interface is not described."""
+
+
+def read_packets(path: Path) -> Iterator[Packets]:
+    """Yield the packets of the pcap or pcapng file at path, some thousand at a time.
+
+    Raises CaptureError if it cannot be read, or if Scapy reads no such file.
+    """
+    check(path)
+    with silence(*_LOGGERS):
+        _load()
+    try:
+        with path.open("rb") as file:
+            yield from _read(path, _Watched(file))
+    except OSError as error:
+        raise CaptureError(path, f"cannot be read ({error.strerror}); check the file") from error
+
+
+def _load() -> None:
+    """Import Scapy and the layers that packets may be wrapped in, without its writing a cache."""
+    main: Any = import_module("scapy.main")
+    folder, main.SCAPY_CACHE_FOLDER = main.SCAPY_CACHE_FOLDER, None
+    try:
+        for name in _LAYERS:
+            import_module(f"scapy.{name}")
+    finally:
+        main.SCAPY_CACHE_FOLDER = folder
+
+
+# --- the file
+
+
+class _Watched:
+    """A file that remembers how it began, and whether it ended within what was to be read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.name = str(file.name)
+        self.offset = 0
+        self.head = file.read(16)
+        self.cut = False
+        file.seek(0)
+
+    def read(self, size: int) -> bytes:
+        """Return size bytes, or as many as there are."""
+        data = self._file.read(size)
+        self.cut = self.cut or 0 < len(data) < size
+        self.offset += len(data)
+        return data
+
+    def seek(self, offset: int) -> None:
+        """Go to an offset, as Scapy does once it has looked for gzip."""
+        self._file.seek(offset)
+        self.offset = offset
+
+    def close(self) -> None:
+        """Leave the file to whoever opened it."""
+
+
+def _read(path: Path, file: _Watched) -> Iterator[Packets]:
+    decoder = _Decoder()
+    form = name_format(path)
+    frames = _frames(path, file)
+    ended = False
+    while not ended:
+        block = Block(form)
+        with silence(*_LOGGERS):
+            for frame in islice(frames, BLOCK_PACKETS):
+                block.see(frame.time)
+                decoder.take(frame, block)
+        ended = block.seen < BLOCK_PACKETS
+        if ended:
+            decoder.end(block)
+            _tell_end(file, block)
+        yield block.finish()
+
+
+def _frames(path: Path, file: _Watched) -> Iterator[Frame]:
+    from scapy.error import Scapy_Exception
+    from scapy.utils import RawPcapNgReader, RawPcapReader
+
+    try:
+        reader = RawPcapReader(cast("Any", file))
+    except Scapy_Exception as error:
+        _, _, header = PCAP_MAGICS.get(file.head[:4], ("", "", 16))
+        if header == 16:
+            return
+        raise CaptureError(path, "is a variant of pcap that Scapy does not read; use the native engine") from error
+    tell = _tell_ng if isinstance(reader, RawPcapNgReader) else _tell_pcap
+    if isinstance(reader, RawPcapNgReader):
+        for kind in _PACKET_BLOCKS:
+            reader.blocktypes[kind] = _keeping(reader.blocktypes[kind])
+    number = 0
+    while True:
+        try:
+            data, facts = reader._read_packet(_MOST_BYTES)  # noqa: SLF001 (the only way past Scapy's bound)
+        except (EOFError, Scapy_Exception):
+            return
+        if file.cut:
+            return
+        number += 1
+        yield tell(number, data, facts, reader)
+
+
+def _keeping(read: Callable[[bytes, int], Any]) -> Callable[[bytes, int], Any]:
+    """Make Scapy hand over the packets, too, that it would drop as their interface is not described."""
+
+    def read_or_keep(block: bytes, size: int) -> Any:  # noqa: ANN401 (what Scapy returns)
+        return read(block, size) or (b"", None)
+
+    return read_or_keep
+
+
+def _tell_pcap(number: int, data: bytes, facts: Any, reader: Any) -> Frame:  # noqa: ANN401 (Scapy has no types here)
+    time = facts.sec * 1_000_000_000 + facts.usec * (1 if reader.nano else 1000)
+    return Frame(number, time, data, max(facts.wirelen, len(data)), reader.linktype & 0x03FFFFFF)
+
+
+def _tell_ng(number: int, data: bytes, facts: Any, reader: Any) -> Frame:  # noqa: ANN401, ARG001 (as _tell_pcap)
+    if facts is None:
+        return Frame(number, -1, b"", 0, -1)
+    time = -1
+    if facts.tshigh is not None:
+        time = min((facts.tshigh << 32 | facts.tslow) * 1_000_000_000 // facts.tsresol, 9_000_000_000 * 1_000_000_000)
+    return Frame(number, time, data, max(facts.wirelen, len(data)), facts.linktype)
+
+
+def _tell_end(file: _Watched, block: Block) -> None:
+    """Note it if the file did not end where a packet ends."""
+    where = f"at byte {file.offset:,}"
+    if file.cut or file.offset < 24:
+        block.note("cut short", f"the capture ends within a record, {where}")
+    elif file.read(1):
+        block.note("damaged", f"a record cannot be as long as it says it is, {where}: the rest was not read")
+
+
+# --- the packets
+
+
+class _Decoder:
+    """Decodes the packets of a capture, one after the other."""
+
+    def __init__(self) -> None:
+        from scapy.config import conf
+        from scapy.layers.inet import IP, IPerror
+        from scapy.layers.inet6 import IPerror6, IPv6
+        from scapy.packet import NoPayload
+
+        self._links = conf.l2types.num2layer
+        self._networks = (IP, IPv6)
+        self._ends = (NoPayload, IPerror, IPerror6)
+        self._flows = Flows()
+        self._refused: set[int] = set()
+
+    def take(self, frame: Frame, block: Block) -> None:
+        """Settle the fate of a packet."""
+        if frame.link == -1:
+            block.reject(frame.number, frame.time, "unknown interface", "its interface is not described before it")
+            return
+        if frame.link not in self._links:
+            self._refuse(frame.link, block)
+            return
+        try:
+            layer = self._links[frame.link](frame.data)
+        except Exception:  # noqa: BLE001 (Scapy raises what it likes where bytes are lacking)
+            block.reject(frame.number, frame.time, *_CUT)
+            return
+        networks, names = [], []
+        while not isinstance(layer, self._ends):
+            names.append(type(layer).__name__)
+            if isinstance(layer, self._networks):
+                networks.append(layer.original)
+            layer = layer.payload
+        if len(networks) > _MOST_NETWORKS:
+            block.reject(frame.number, frame.time, "too many headers", "more IP packets within each other than sense")
+        elif networks:
+            _Network(frame, networks[-1], block, self._flows).take()
+        else:
+            block.set_aside(next((_LINKS[name] for name in names if name in _LINKS), "not ip"))
+
+    def end(self, block: Block) -> None:
+        """Settle what waited for more packets."""
+
+    def _refuse(self, link: int, block: Block) -> None:
+        block.set_aside(f"link type {link}")
+        if link not in self._refused:
+            self._refused.add(link)
+            block.note("unsupported link type", f"link type {link} is not decoded: its packets are set aside")
+
+
+_LINKS = {"PPPoE": "tunnel (pppoe)", "MPLS": "tunnel (mpls)", "Dot1AH": "tunnel (other)"}
+_CUT = ("cut before the payload", "the captured bytes end before the payload begins")
+_BAD_IP = ("bad ip header", "version or lengths of the IP headers contradict each other")
+_BAD_UDP = ("bad udp header", "the UDP length is less than that of a UDP header")
+_BAD_TCP = ("bad tcp header", "the length of the TCP header contradicts that of its packet")
+_TOO_DEEP = ("too many headers", "more IPv6 extension headers in a row than any network needs")
+
+
+class _Network(NamedTuple):
+    """An IP packet: the innermost of its frame."""
+
+    frame: Frame
+    data: bytes
+    """What was captured from its header on."""
+    block: Block
+    flows: Flows
+
+    def take(self) -> None:
+        """Settle its fate."""
+        spare = self.frame.wire - len(self.frame.data)
+        data = self.data
+        if data[0] >> 4 == 6:
+            self._take_ipv6(40 + (int.from_bytes(data[4:6]) or len(data) - 40 + spare))
+            return
+        header, end = (data[0] & 15) * 4, int.from_bytes(data[2:4]) or len(data) + spare
+        if data[0] >> 4 != 4 or header < 20 or end < header:
+            self._reject(_BAD_IP)
+        elif int.from_bytes(data[6:8]) & 0x3FFF:
+            self.block.set_aside("fragment")
+        elif len(data) < header:
+            self._reject(_CUT)
+        else:
+            self._take_transport(data[9], header, end)
+
+    def _take_ipv6(self, end: int) -> None:
+        data, protocol, at = self.data, self.data[6], 40
+        for _ in range(_MOST_EXTENSIONS):
+            if protocol not in _EXTENSIONS:
+                self._take_transport(protocol, at, end)
+                return
+            if self._lacks(8, at, end):
+                return
+            if protocol == 44 and int.from_bytes(data[at + 2 : at + 4]) & 0xFFF9:
+                self.block.set_aside("fragment")
+                return
+            size = 8 if protocol == 44 else (data[at + 1] + 2) * 4 if protocol == 51 else (data[at + 1] + 1) * 8
+            protocol, at = data[at], at + size
+        self._reject(_TOO_DEEP)
+
+    def _take_transport(self, protocol: int, at: int, end: int) -> None:
+        """Settle the fate of what begins at at, in a packet that ended, on the wire, at end."""
+        if protocol == 17:
+            self._take_udp(at, end)
+        elif protocol == 6:
+            self._take_tcp(at, end)
+        else:
+            self.block.set_aside(reason_of(protocol))
+
+    def _take_udp(self, at: int, end: int) -> None:
+        if self._lacks(8, at, end):
+            return
+        size = int.from_bytes(self.data[at + 4 : at + 6]) or end - at
+        if size < 8:
+            self._reject(_BAD_UDP)
+            return
+        end = min(end, at + size)
+        payload = self.data[at + 8 : end]
+        if not payload and end > at + 8:
+            self._reject(_CUT)
+            return
+        self.block.add_datagram(self._payload(at, payload, end - at - 8 - len(payload)))
+
+    def _take_tcp(self, at: int, end: int) -> None:
+        if self._lacks(20, at, end):
+            return
+        header = (self.data[at + 12] >> 4) * 4
+        if header < 20 or at + header > end:
+            self._reject(_BAD_TCP)
+            return
+        payload = self.data[at + header : end]
+        segment = self._payload(at, payload, end - at - header - len(payload))._replace(
+            sequence=int.from_bytes(self.data[at + 4 : at + 8]), flags=self.data[at + 13]
+        )
+        if self.flows.may_carry_sip(segment):
+            self.block.add_segment(segment)
+        else:
+            self.block.set_aside("tcp")
+
+    def _payload(self, at: int, payload: bytes, missing: int) -> Payload:
+        return Payload(self.frame.number, self.frame.time, _ends(self.data, at), payload, missing)
+
+    def _lacks(self, size: int, at: int, end: int) -> bool:
+        """Say whether there are fewer than size bytes at at, and if so, reject the packet."""
+        if end - at < size:
+            self._reject(_BAD_IP)
+        elif len(self.data) - at < size:
+            self._reject(_CUT)
+        return min(end, len(self.data)) - at < size
+
+    def _reject(self, why: tuple[str, str]) -> None:
+        self.block.reject(self.frame.number, self.frame.time, *why)
+
+
+def _ends(ip: bytes, at: int) -> Ends:
+    """Return the ends of a packet whose header of UDP or TCP is at at."""
+    ttl, first, size = (ip[8], 12, 4) if ip[0] >> 4 == 4 else (ip[7], 8, 16)
+    middle, last = first + size, first + 2 * size
+    ports = int.from_bytes(ip[at : at + 2]), int.from_bytes(ip[at + 2 : at + 4])
+    return Ends(ttl, ip[first:middle], ports[0], ip[middle:last], ports[1])
