@@ -1,59 +1,45 @@
-"""Captures as files: which there are, and their bytes, block by block."""
+"""Captures as files, folders and pipes: which there are, and their bytes, decompressed, block by block."""
 
+import glob
+import io
 import os
+import re
+import select
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from analyzer.decompress import Decompressed, Flaw
 from analyzer.errors import CaptureError
+from analyzer.formats import HEAD_BYTES, PCAP_MAGICS, PCAPNG_MAGIC, find_compression, find_foreign, is_capture, say_what
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
-PCAP_MAGICS = {
-    b"\xa1\xb2\xc3\xd4": ("big", "µs", 16),
-    b"\xd4\xc3\xb2\xa1": ("little", "µs", 16),
-    b"\xa1\xb2\x3c\x4d": ("big", "ns", 16),
-    b"\x4d\x3c\xb2\xa1": ("little", "ns", 16),
-    b"\xa1\xb2\xcd\x34": ("big", "µs", 24),
-    b"\x34\xcd\xb2\xa1": ("little", "µs", 24),
-}
-"""Byte order, resolution and bytes of a record's header, by the first four bytes of a pcap file."""
+__all__ = [
+    "PCAPNG_MAGIC", "PCAP_MAGICS", "STDIN", "STDIN_NAME", "Blocks", "Readable", "Stream", "check", "describe",
+    "find_captures", "open_blocks", "open_stream",
+]  # fmt: skip
 
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x04\x22\x4d\x18": "lz4",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"PK\x03\x04": "zip",
-    b"7z\xbc\xaf": "7z",
-}
-_FOREIGN = {
-    b"snoop\x00\x00\x00": "Solaris snoop",
-    b"RTSS": "Microsoft Network Monitor 1",
-    b"GMBU": "Microsoft Network Monitor 2",
-    b"XCP\x00": "NetXRay / Windows Sniffer",
-    b"TRSNIFF data    \x1a": "DOS Sniffer",
-    b"\xac\x01\x00\x1c": "IXIA",
-    b"\xab\x01\x00\x1c": "IXIA",
-    b"\x7fver": "WildPackets (Peek)",
-}
-_HEAD_BYTES = 32
+STDIN = Path("-")
+"""The path that stands for standard input."""
+STDIN_NAME = "standard input"
+_STDIN_NUMBER = 0
+_MOST_LAYERS = 2
+"""How many compressions, one within the other, are undone."""
+_CHUNK_BYTES = 1 << 20
 _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
-    stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
 }
 
 
 class Readable(Protocol):
-    """Whatever bytes can be read from, one piece after the other: a file today, a pipe tomorrow."""
+    """Whatever bytes can be read from, one piece after the other: a file, a pipe, what decompresses one."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill the buffer as far as there are bytes, and return how many; 0 at the end."""
@@ -79,6 +65,17 @@ class Blocks:
         self._file = file
         self._block_bytes = max(block_bytes, 1)
 
+    def count_rest(self, used: int) -> int | None:
+        """Return how many bytes there are beyond used bytes of data; None while that is not known."""
+        if self.size is not None:
+            return max(self.size - self.offset, used) - used
+        return len(self.data) - used if self.ended else None
+
+    @property
+    def flaw(self) -> Flaw | None:
+        """Why the capture ends before its end, if that is not the capture's own fault but its compression's."""
+        return self._file.flaw if isinstance(self._file, Stream) else None
+
     def advance(self, used: int) -> None:
         """Drop the first used bytes of data and read on; without any to drop, make the block larger."""
         import numpy as np
@@ -102,63 +99,212 @@ class Blocks:
         self.offset += used
 
 
+class Stream:
+    """The bytes of a capture as it was recorded, from the first to the last: decompressed if need be."""
+
+    def __init__(self, file: Readable, size: int | None = None, *, most_bytes: int | None = None) -> None:
+        """Read file, of size bytes where that is known, and undo its compressions (see Decompressed)."""
+        self._layers: list[Decompressed] = []
+        self._file = _Peeked(file)
+        self.compressions: list[str] = []
+        """The names of the compressions that are undone, outermost first."""
+        while len(self._layers) < _MOST_LAYERS and (name := find_compression(self._file.head)):
+            within = f"what the {self.compressions[-1]} data holds" if self._layers else "the file"
+            self._layers.append(Decompressed(self._file, name, most_bytes=most_bytes, within=within))
+            self._file = _Peeked(self._layers[-1])
+            self.compressions.append(name)
+        self.size = None if self._layers else size
+        """How many bytes there are to read, where that is known."""
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes: up to formats.HEAD_BYTES, as many as say what the file is."""
+        return self._file.head
+
+    @property
+    def flaw(self) -> Flaw | None:
+        """Why there is nothing more, if it is compressed and not whole and sound; known at the end."""
+        return next((layer.flaw for layer in self._layers if layer.flaw), None)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer as far as one step goes, and return how many bytes; 0 at the end."""
+        return self._file.readinto(buffer)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return size bytes, fewer only at the end; all that is left without a size."""
+        pieces = []
+        while size:
+            buffer = bytearray(min(size, _CHUNK_BYTES) if size > 0 else _CHUNK_BYTES)
+            count = self.readinto(memoryview(buffer))
+            if not count:
+                break
+            pieces.append(bytes(memoryview(buffer)[:count]))
+            size -= count if size > 0 else 0
+        return b"".join(pieces)
+
+
+class _Peeked:
+    """A readable of which the first bytes are known before they are read; no more than say that it is a capture."""
+
+    def __init__(self, file: Readable) -> None:
+        buffer = memoryview(bytearray(HEAD_BYTES))
+        filled = 0
+        while filled < HEAD_BYTES and not is_capture(buffer[:4].tobytes()):
+            count = file.readinto(buffer[filled:])
+            if not count:
+                break
+            filled += count
+        self.head = buffer[:filled].tobytes()
+        self._rest = memoryview(self.head)
+        self._file = file
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer, first with what was looked at already."""
+        if not self._rest:
+            return self._file.readinto(buffer) or 0
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+class _Waiting:
+    """A file that is waited for where its descriptor would not wait itself (O_NONBLOCK)."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer with what there is, and return how many bytes; 0 at the end."""
+        while (count := self._file.readinto(buffer)) is None:
+            poll = select.poll()
+            poll.register(self._file, select.POLLIN)
+            poll.poll()
+        return count
+
+
 @contextmanager
-def open_blocks(path: Path, block_bytes: int) -> Iterator[Blocks]:
-    """Open the capture at path, its first block read; raise CaptureError if it is none, or cannot be read."""
-    check(path)
+def open_blocks(path: Path, block_bytes: int, *, most_bytes: int | None = None) -> Iterator[Blocks]:
+    """Open the capture at path, its first block read, as open_stream() opens it."""
+    with open_stream(path, most_bytes=most_bytes) as stream:
+        blocks = Blocks(stream, block_bytes, stream.size)
+        while len(blocks.data) < len(stream.head) and not blocks.ended:
+            blocks.advance(0)
+        yield blocks
+
+
+@contextmanager
+def open_stream(path: Path, *, most_bytes: int | None = None, foreign: bool = False) -> Iterator[Stream]:
+    """Open the capture at path, or standard input for STDIN, decompressed if its content says so.
+
+    At most most_bytes are decompressed; without it, as many as analyzer.decompress allows. With foreign=True,
+    captures that Wireshark alone reads are opened too.
+    Raises CaptureError if it is no capture, or cannot be read.
+    """
     try:
-        with path.open("rb", buffering=0) as file:
-            blocks = Blocks(file, block_bytes, path.stat().st_size)
-            while len(blocks.data) < _HEAD_BYTES and not blocks.ended:
-                blocks.advance(0)
-            yield blocks
+        with io.FileIO(_STDIN_NUMBER, closefd=False) if path == STDIN else path.open("rb", buffering=0) as file:
+            _refuse_terminal(path, file)
+            status = os.fstat(file.fileno())
+            size = max(status.st_size - file.tell(), 0) if stat.S_ISREG(status.st_mode) else None
+            stream = Stream(_Waiting(file), size, most_bytes=most_bytes)
+            if complaint := _complain(stream, foreign=foreign):
+                raise CaptureError(_name(path), complaint)
+            yield stream
     except OSError as error:
         _refuse(path, error)
 
 
-def find_captures(paths: Iterable[str | Path]) -> list[Path]:
+def find_captures(paths: Iterable[str | Path], *, foreign: bool = False) -> list[Path]:
     """Return the captures at paths: a file is itself, a folder all captures below it, sorted.
 
-    In folders, captures are known by their content; hidden and other files are passed over. A file that is
-    named twice counts once. Raises CaptureError for what is missing, cannot be read, or is no capture, and for
-    a folder without captures.
+    "-" is standard input. A pattern (* ? [ ]) that is no file's name is the files that match it. In folders,
+    captures are known by their content; hidden and other files are passed over. A file that is named twice counts
+    once. With foreign=True, captures that Wireshark alone reads count too.
+    Raises CaptureError for what is missing, cannot be read, or is no capture, and for a folder without captures.
     """
     found: dict[tuple[int, int], Path] = {}
-    for name in paths:
-        path = Path(name)
-        for capture in _captures_below(path) if _status(path, "d") else [check(path)]:
-            status = capture.stat()
+    for path in (path for name in paths for path in _expand(name)):
+        for capture in _captures_at(path, foreign=foreign):
+            status = _status(capture)
             found.setdefault((status.st_dev, status.st_ino), capture)
     return list(found.values())
 
 
-def check(path: Path) -> Path:
-    """Return path if there is a capture that can be read; raise CaptureError, with the reason, if not."""
-    if _status(path, "d"):
+def describe(path: Path) -> tuple[str, int | None]:
+    """Return how the capture at path is called for people, and how many bytes it takes up; None for a pipe."""
+    status = _status(path)
+    return _name(path), status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def check(path: Path, *, foreign: bool = False) -> Path:
+    """Return path if there is a capture that can be read; raise CaptureError, with the reason, if not.
+
+    Of pipes nothing is read, since that could not be read again.
+    """
+    mode = _status(path).st_mode
+    if path == STDIN and not stat.S_ISREG(mode):
+        with io.FileIO(_STDIN_NUMBER, closefd=False) as file:
+            _refuse_terminal(path, file)
+    elif stat.S_ISDIR(mode):
         raise CaptureError(path, "is a folder; name a capture in it")
-    if not _status(path, "f"):
-        kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "no regular file")
+    elif stat.S_ISREG(mode):
+        _check_content(path, foreign=foreign)
+    elif not stat.S_ISFIFO(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
         raise CaptureError(path, f"is {kind}; name a capture file (pcap or pcapng) instead")
-    head = _head(path)
-    if not head:
-        raise CaptureError(path, "is empty; record the capture again")
-    if not _is_capture(head):
-        raise CaptureError(path, _why_not(head))
     return path
 
 
-def _captures_below(folder: Path) -> list[Path]:
+def _check_content(path: Path, *, foreign: bool) -> None:
+    if path == STDIN:  # reading it would move on in it
+        return
+    with open_stream(path, foreign=foreign):
+        pass
+
+
+def _expand(name: str | Path) -> list[Path]:
+    """Return the paths that name stands for."""
+    if str(name) == str(STDIN):
+        return [STDIN]
+    path = Path(name)
+    if not re.search(r"[*?\[]", str(path)) or os.path.lexists(path):
+        return [_tell_apart(path)]
+    matches = sorted(glob.glob(str(path)))  # noqa: PTH207  a Path globs relative patterns only
+    if not matches:
+        raise CaptureError(path, "matches no file; check the pattern")
+    return [_tell_apart(Path(match)) for match in matches]
+
+
+def _tell_apart(path: Path) -> Path:
+    """Return path such that a file called "-" is not taken for standard input."""
+    return path.absolute() if path == STDIN else path
+
+
+def _captures_at(path: Path, *, foreign: bool) -> list[Path]:
+    if stat.S_ISDIR(_status(path).st_mode) and path != STDIN:
+        return _captures_below(path, foreign=foreign)
+    return [check(path, foreign=foreign)]
+
+
+def _captures_below(folder: Path, *, foreign: bool) -> list[Path]:
     captures = []
-    compressed = 0
+    strange: list[str] = []
     for path in _files_below(folder):
-        head = _head(path)
-        if _is_capture(head):
-            captures.append(path)
-        elif _starts_with(head, _COMPRESSED):
-            compressed += 1
+        try:
+            with path.open("rb", buffering=0) as file:
+                stream = Stream(file)
+        except OSError as error:
+            _refuse(path, error)
+        if not _complain(stream, foreign=foreign):
+            captures.append(_tell_apart(path))
+        elif name := find_foreign(stream.head):
+            strange.append(name)
     if captures:
         return captures
-    hint = f" but {compressed} compressed file(s); unpack them first" if compressed else "; name one that does"
+    if strange:
+        hint = f" but {len(strange)} that Wireshark alone reads ({strange[0]}); read them with --engine pyshark"
+    else:
+        hint = "; name one that does"
     raise CaptureError(folder, f"holds no captures (pcap or pcapng){hint}")
 
 
@@ -174,21 +320,21 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def _status(path: Path, kind: str) -> bool:
-    """Say whether path is a file ("f") or a folder ("d"); raise CaptureError if it is nothing."""
+def _status(path: Path) -> os.stat_result:
     try:
-        mode = path.stat().st_mode
+        return os.fstat(_STDIN_NUMBER) if path == STDIN else path.stat()
     except (OSError, ValueError) as error:
         _refuse(path, error)
-    return stat.S_ISDIR(mode) if kind == "d" else stat.S_ISREG(mode)
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
-    except OSError as error:
-        _refuse(path, error)
+def _name(path: Path) -> str:
+    return STDIN_NAME if path == STDIN else str(path)
+
+
+def _refuse_terminal(path: Path, file: io.FileIO) -> None:
+    if file.isatty():
+        remedy = "pipe one into it (tcpdump -w - | sipscope report -), or name a file"
+        raise CaptureError(_name(path), f"is a terminal, from which no capture comes; {remedy}")
 
 
 def _refuse(path: Path, error: OSError | ValueError) -> NoReturn:
@@ -199,20 +345,21 @@ def _refuse(path: Path, error: OSError | ValueError) -> NoReturn:
         what = f"cannot be read, permission denied for {where}" if where else "cannot be read, permission denied"
         raise CaptureError(path, f"{what}; ask for the right to read it") from error
     reason = getattr(error, "strerror", None) or str(error)
-    raise CaptureError(path, f"cannot be read ({reason}); check the file and the disk that it lies on") from error
+    remedy = "check what is piped into it" if path == STDIN else "check the file and the disk that it lies on"
+    raise CaptureError(_name(path), f"cannot be read ({reason}); {remedy}") from error
 
 
-def _is_capture(head: bytes) -> bool:
-    return head[:4] in PCAP_MAGICS or head[:4] == PCAPNG_MAGIC
-
-
-def _starts_with(head: bytes, magics: dict[bytes, str]) -> str:
-    return next((word for magic, word in magics.items() if head.startswith(magic)), "")
-
-
-def _why_not(head: bytes) -> str:
-    if compression := _starts_with(head, _COMPRESSED):
-        return f"is compressed ({compression}); unpack it first"
-    if foreign := _starts_with(head, _FOREIGN):
-        return f"is a capture of another format ({foreign}); convert it to pcapng with Wireshark's editcap first"
-    return "is no capture; name a pcap or pcapng file"
+def _complain(stream: Stream, *, foreign: bool) -> str:
+    """Return what is wrong with a stream that is no capture, and what to do; "" if it is one."""
+    head = stream.head
+    if is_capture(head) or (foreign and find_foreign(head)):
+        return ""
+    compressions = " within ".join(reversed(stream.compressions))
+    if stream.flaw and len(head) < HEAD_BYTES:
+        return f"holds no whole capture: {stream.flaw.detail}; get it again"
+    if not head:
+        return f"is empty{f' (in {compressions})' if compressions else ''}; record the capture again"
+    if find_compression(head):
+        return f"is compressed more than twice ({compressions} …); unpack it first"
+    what, remedy = say_what(head)
+    return f"is {what}{f' (in {compressions})' if compressions else ''}; {remedy}"

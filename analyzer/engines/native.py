@@ -1,7 +1,11 @@
 """The native engine: compiled loops over the bytes of a pcap or pcapng file, block by block.
 
-Reasons of unreadable packets: those of UNREADABLE. Reasons of anomalies: these, and 'cut short' (the capture ends
-within a packet), 'damaged' (it cannot be read any further) and 'unsupported link type'.
+Reasons of unreadable packets: those of UNREADABLE. Reasons of anomalies: these, and 'incomplete datagram' and
+'overlapping fragments' (of IP), 'cut short' (the capture ends within a packet), 'damaged' (it cannot be read any
+further) and 'unsupported link type'.
+
+Packets in packets are decoded down to the innermost one, 16 deep: VLAN tags, MPLS, PPPoE, GRE, ERSPAN, IP in IP,
+EtherIP, VXLAN, Geneve, GTP-U, L2TP, and HEP3. Datagrams are put together from their fragments.
 """
 
 import struct
@@ -13,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.capture import PCAP_MAGICS, Blocks, open_blocks
-from analyzer.engines import UDP, Anomaly, Packets
+from analyzer.engines import Anomaly, Packets, Segments
 from analyzer.engines import _kernels as kernels
+from analyzer.engines.memory import make_memory, tell_lost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,15 +34,18 @@ SET_ASIDE = {
     kernels.NOT_IP: "not ip",
     kernels.OTHER_PROTOCOL: "other ip protocol",
     kernels.GRE: "tunnel (gre)",
-    kernels.IP_IN_IP: "tunnel (ip in ip)",
     kernels.PPPOE: "tunnel (pppoe)",
     kernels.MPLS: "tunnel (mpls)",
+    kernels.HEP: "tunnel (hep)",
+    kernels.UDP_TUNNEL: "tunnel (udp)",
     kernels.OTHER_TUNNEL: "tunnel (other)",
 }
 UNREADABLE = {
     kernels.CUT: "cut before the payload",
     kernels.BAD_IP: "bad ip header",
     kernels.BAD_UDP: "bad udp header",
+    kernels.BAD_TCP: "bad tcp header",
+    kernels.BAD_FRAGMENT: "bad fragment",
     kernels.TOO_DEEP: "too many headers",
     kernels.BAD_BLOCK: "bad packet block",
     kernels.NO_INTERFACE: "unknown interface",
@@ -46,7 +54,9 @@ _DETAILS = {
     kernels.CUT: "the captured bytes end before the payload begins",
     kernels.BAD_IP: "version or lengths of the IP headers contradict each other",
     kernels.BAD_UDP: "the UDP length is less than that of a UDP header",
-    kernels.TOO_DEEP: "more VLAN tags or IPv6 extension headers in a row than any network needs",
+    kernels.BAD_TCP: "the TCP header is shorter than any, or longer than the segment",
+    kernels.BAD_FRAGMENT: "the fragment is empty, is not a multiple of 8 bytes, or reaches beyond 65,535 bytes",
+    kernels.TOO_DEEP: "more tunnels, VLAN tags or IPv6 extension headers in a row than any network needs",
     kernels.BAD_BLOCK: "the packet is longer than the block that holds it",
     kernels.NO_INTERFACE: "the packet's interface is not described before it",
 }
@@ -55,21 +65,28 @@ _NOTES = 100
 """How many unreadable packets of a block are told one by one."""
 _SMALLEST_SIP = 54
 """Bytes of the smallest record that becomes a row: headers of record, IP and UDP, and ten bytes of a start line."""
+_SMALLEST_SEGMENT = 56
+"""Bytes of the smallest record with a TCP segment: headers of record, IP and TCP."""
+_JOINED_BYTES = kernels.ROOM + (7 << 20)
+"""Room for the datagrams of a block that were put together."""
 _LARGEST_PACKET = 256 << 20
 _USUAL_PACKET = 262_144
 """The snap length that libpcap sets where none is asked for."""
 _MOST_INTERFACES = 65_536
 _MOST = 2**63 - 1
+_COLUMNS = ("number", "time", "ttl", "source_port", "destination_port", "start", "length", "missing")
 _ISB_DROPS = (5, 7)
 """The options isb_ifdrop and isb_osdrop."""
 
 
-def read_packets(path: Path, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Packets]:
+def read_packets(path: Path, *, block_bytes: int = BLOCK_BYTES, most_bytes: int | None = None) -> Iterator[Packets]:
     """Yield the packets of the pcap or pcapng file at path, about block_bytes of it at a time.
 
+    It may be compressed, a pipe, or standard input (analyzer.capture.STDIN); at most most_bytes are decompressed,
+    without it as many as analyzer.decompress allows.
     Raises CaptureError if it cannot be read or is neither.
     """
-    with open_blocks(path, block_bytes) as blocks:
+    with open_blocks(path, block_bytes, most_bytes=most_bytes) as blocks:
         yield from read_blocks(blocks)
 
 
@@ -90,6 +107,7 @@ class _Pass:
     blocks: Blocks
     format: str = ""
     links: "NDArray[Any]" = field(default_factory=lambda: _make_links(0))
+    memory: kernels.Memory = field(default_factory=make_memory)
     number: int = 0
     dropped: int | None = None
     anomalies: list[Anomaly] = field(default_factory=list)
@@ -100,18 +118,25 @@ class _Pass:
 
     def begin(self) -> None:
         """Make room for the packets of a block."""
-        self.rows = np.empty(len(self.blocks.data) // _SMALLEST_SIP + 1, kernels.ROW)
+        size = len(self.blocks.data)
+        self.rows = np.empty(size // _SMALLEST_SIP + 1, kernels.ROW)
+        self.segments = np.empty(size // _SMALLEST_SEGMENT + 1, kernels.PART_OF_STREAM)
         self.odd = np.empty(_NOTES, kernels.ODD)
-        self.tally = np.array([0, self.number, 0, -1, -1], np.int64)
+        self.lost = np.empty(_NOTES, kernels.DATAGRAM)
+        self.joined = np.empty(_JOINED_BYTES, np.uint8)
+        self.tally = np.zeros(kernels.TALLY, np.int64)
+        self.tally[[kernels.NUMBER, kernels.FIRST, kernels.LAST]] = self.number, -1, -1
         self.fates = np.zeros(kernels.FATES, np.int64)
         self.dropped = None
         self.anomalies = []
         self.aside = {}
 
     @property
-    def written(self) -> tuple["NDArray[Any]", ...]:
+    def written(self) -> kernels.Written:
         """The arrays that a walk writes into."""
-        return self.links, self.rows, self.odd, self.tally, self.fates
+        return kernels.Written(
+            self.links, self.rows, self.segments, self.odd, self.lost, self.joined, self.tally, self.fates
+        )
 
     def gather_aside(self) -> None:
         """Take over what the interfaces counted of unsupported link types."""
@@ -126,39 +151,45 @@ class _Pass:
 
     def stop_at(self, used: int, reason: str, what: str) -> None:
         """Note that the capture cannot be read beyond used bytes of this block."""
-        offset = self.blocks.offset + used
-        size = self.blocks.size
-        rest = max(size, offset) - offset if size is not None else len(self.blocks.data) - used
-        detail = f"{what} at byte {offset:,}: the {rest:,} byte(s) from there on were not read"
+        offset, rest = self.blocks.offset + used, self.blocks.count_rest(used)
+        left = "what comes" if rest is None else f"the {rest:,} byte(s)"
+        detail = f"{what} at byte {offset:,}: {left} from there on {'was' if rest is None else 'were'} not read"
         self.anomalies.append(Anomaly(-1, 0, reason, detail))
+
+    def stop_short(self, used: int, what: str) -> None:
+        """Note that the capture ends after this block, used bytes of which are whole, and why."""
+        if flaw := self.blocks.flaw:
+            self.anomalies.append(Anomaly(-1, 0, *flaw))
+        elif used < len(self.blocks.data):
+            self.stop_at(used, "cut short", what)
+
+    def end(self) -> None:
+        """Settle what waits for packets that do not come any more."""
+        kernels.give_up_all(self.memory, self.written)
 
     def finish(self) -> Packets:
         """Return the packets of the block."""
         self.gather_aside()
-        count, number, _, first, last = (int(value) for value in self.tally)
-        captured, self.number = number - self.number, number
-        rows = self.rows[:count]
+        self.number = int(self.tally[kernels.NUMBER])
         set_aside = {SET_ASIDE[fate]: int(self.fates[fate]) for fate in SET_ASIDE if self.fates[fate]}
         set_aside |= {f"link type {kind}": packets for kind, packets in self.aside.items()}
+        rows = self.rows[: int(self.tally[kernels.ROWS])]
+        segments = self.segments[: int(self.tally[kernels.SEGMENTS])]
+        data = self.blocks.data
+        if self.tally[kernels.JOINED]:
+            data = np.concatenate([data, self.joined[: int(self.tally[kernels.JOINED])]])
         return Packets(
-            data=self.blocks.data,
-            number=rows["number"].copy(),
-            time=rows["time"].copy(),
-            transport=np.full(count, UDP, np.uint8),
-            ttl=rows["ttl"].copy(),
-            source=rows["source"].copy().view(np.uint64),
-            source_port=rows["source_port"].copy(),
-            destination=rows["destination"].copy().view(np.uint64),
-            destination_port=rows["destination_port"].copy(),
-            start=rows["start"].copy(),
-            length=rows["length"].copy(),
-            missing=rows["missing"].copy(),
-            captured=captured,
+            **_columns(rows),
+            data=data,
+            transport=rows["transport"].copy(),
+            captured=int(self.fates.sum()),
+            carried=int(self.fates[kernels.SIP]),
+            segments=_make_segments(segments, data) if len(segments) else None,
             set_aside=set_aside,
             unreadable={UNREADABLE[fate]: int(self.fates[fate]) for fate in UNREADABLE if self.fates[fate]},
-            anomalies=(*self._tell_odd(), *self.anomalies),
-            first=first,
-            last=last,
+            anomalies=(*self._tell_odd(), *tell_lost(self.lost, int(self.tally[kernels.LOST])), *self.anomalies),
+            first=int(self.tally[kernels.FIRST]),
+            last=int(self.tally[kernels.LAST]),
             dropped=self.dropped,
             format=self.format,
         )
@@ -173,12 +204,22 @@ class _Pass:
                 yield Anomaly(-1, 0, reason, f"{more:,} more packet(s) like this, not listed one by one")
 
 
+def _columns(rows: "NDArray[Any]") -> "dict[str, NDArray[Any]]":
+    """Return the columns that payloads and segments share."""
+    columns = {name: rows[name].copy() for name in _COLUMNS}
+    return columns | {name: rows[name].copy().view(np.uint64) for name in ("source", "destination")}
+
+
+def _make_segments(rows: "NDArray[Any]", data: "NDArray[np.uint8]") -> Segments:
+    return Segments(**_columns(rows), data=data, sequence=rows["sequence"].copy(), flags=rows["flags"].copy())
+
+
 def _read_pcap(blocks: Blocks, magic: bytes) -> Iterator[Packets]:
     order, resolution, header = PCAP_MAGICS[magic]
     walk = _Pass(blocks, f"pcap, {order}-endian, {resolution}", _make_links(1))
     if len(blocks.data) < 24:
         walk.begin()
-        walk.stop_at(0, "cut short", "the capture ends within its header")
+        walk.stop_short(0, "the capture ends within its header")
         yield walk.finish()
         return
     snap, link = struct.unpack_from((">" if order == "big" else "<") + "II", blocks.data[:24].tobytes(), 16)
@@ -192,9 +233,10 @@ def _read_pcap(blocks: Blocks, magic: bytes) -> Iterator[Packets]:
             at = 0
         walk.begin()
         at, why = kernels.walk_pcap(
-            blocks.data, at, len(blocks.data), header, order == "big", tick, limit, *walk.written
+            blocks.data, at, len(blocks.data), header, order == "big", tick, limit, walk.memory, walk.written
         )
         if _end(walk, at, why):
+            walk.end()
             yield walk.finish()
             return
         if walk.tally[kernels.NUMBER] > walk.number:
@@ -208,8 +250,7 @@ def _end(walk: _Pass, at: int, why: int) -> bool:
         return True
     if why != kernels.MORE or not walk.blocks.ended:
         return False
-    if at < len(walk.blocks.data):
-        walk.stop_at(at, "cut short", "the capture ends within a record that begins")
+    walk.stop_short(at, "the capture ends within a record that begins")
     return True
 
 
@@ -225,6 +266,8 @@ def _read_pcapng(blocks: Blocks) -> Iterator[Packets]:
         at, why = section.walk(at)
         ended = _end(walk, at, why)
         section.finish()
+        if ended:
+            walk.end()
         if ended or walk.tally[kernels.NUMBER] > walk.number or walk.dropped is not None or walk.anomalies:
             yield walk.finish()
         if ended:
@@ -248,10 +291,11 @@ class _Section:
 
     def walk(self, at: int) -> tuple[int, int]:
         """Settle the packets of the block from at on; return where the rest begins, and why."""
-        data = self._walk.blocks.data
+        walk = self._walk
+        data = walk.blocks.data
         while True:
             big = self._order == ">"
-            at, why = kernels.walk_pcapng(data, at, len(data), big, _LARGEST_PACKET, *self._walk.written)
+            at, why = kernels.walk_pcapng(data, at, len(data), big, _LARGEST_PACKET, walk.memory, walk.written)
             if why in (kernels.MORE, kernels.DAMAGED, kernels.FULL):
                 return at, why
             if why == kernels.SECTION:
