@@ -1,0 +1,238 @@
+"""TCP segments to the messages in them: order, framing, WebSocket.
+
+Reasons of what is set aside: those of SET_ASIDE. Reasons of anomalies: those of REASONS.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.engines import Anomaly, Packets
+from analyzer.sip import _stream_kernels as kernels
+from analyzer.sip.columns import readonly
+from analyzer.sip.grammar import NONE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analyzer.engines import Segments
+
+SET_ASIDE = {
+    kernels.TCP_HANDSHAKE: "tcp handshake",
+    kernels.KEEP_ALIVE: "tcp keep-alive",
+    kernels.WITHOUT_SIP: "tcp without sip",
+    kernels.RETRANSMISSION: "tcp retransmission",
+    kernels.INCOMPLETE: "tcp incomplete message",
+    kernels.WS_HANDSHAKE: "websocket handshake",
+    kernels.WS_CONTROL: "websocket control frame",
+}
+"""Why segments carry no message; the first: they have no payload (SYN, FIN, RST, ACK)."""
+REASONS = {
+    kernels.ODD_GAP: "tcp gap",
+    kernels.ODD_OVERLAP: "tcp overlap",
+    kernels.ODD_INCOMPLETE: "incomplete message",
+    kernels.ODD_BETWEEN: "bytes between messages",
+    kernels.ODD_HEADERS: "headers too long",
+    kernels.ODD_LENGTH: "content-length out of bounds",
+    kernels.ODD_FRAME: "bad websocket frame",
+    kernels.ODD_GIVEN_UP: "stream given up",
+}
+"""The word for each anomaly of a stream."""
+_DETAILS = {
+    kernels.ODD_GAP: "{:,} bytes of the stream were not captured before this packet",
+    kernels.ODD_OVERLAP: "a segment repeats {:,} bytes, and not all are as they were; the first ones were taken",
+    kernels.ODD_INCOMPLETE: "the stream ends, or has a gap, after {:,} bytes of the message",
+    kernels.ODD_BETWEEN: "what follows the last message of the stream is none; the next start line is searched",
+    kernels.ODD_HEADERS: "no blank line within {:,} bytes; the next start line is searched",
+    kernels.ODD_FRAME: "a frame of {:,} bytes or more that is compressed, out of order, too long or malformed",
+    kernels.ODD_GIVEN_UP: "too many streams, or bytes of unfinished messages, or too long a silence; {:,} bytes waited",
+}
+_CHUNK = 65_536
+"""How many segments are taken in at a time."""
+_NOTES = 1000
+"""How many anomalies of a block are told one by one."""
+_SMALLEST_ARENA = 1 << 20
+_SECOND = 1_000_000_000
+_HASH_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+
+
+class Streams:
+    """The TCP streams of one capture, of which the messages are cut.
+
+    A message's packet, time and ttl are those of the latest packet that carries a part of it. Of bytes that are sent
+    twice the first are taken. A gap is given up when as much waits behind it as is allowed, after gap_seconds of the
+    capture in which nothing moved, or at the end; then the next start line is searched, at the beginning of a line or
+    of a segment. Messages end where Content-Length says (RFC 3261 18.3), at the blank line where there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        streams: int = 131_072,
+        stream_bytes: int = 1 << 20,
+        stream_segments: int = 1024,
+        total_bytes: int = 64 << 20,
+        gap_seconds: float = 30,
+        idle_seconds: float = 7200,
+    ) -> None:
+        """Begin a capture.
+
+        Args:
+            streams: how many directions of connections are known at a time; those silent longest are given up.
+            stream_bytes: how many bytes of one stream may wait for those before them.
+            stream_segments: how many segments may.
+            total_bytes: how many bytes of all streams may wait, or be of unfinished messages.
+            gap_seconds: after how long without progress a gap is given up.
+            idle_seconds: after how long a silence a stream is given up.
+        """
+        limits = (streams, stream_bytes, stream_segments, total_bytes, gap_seconds * _SECOND, idle_seconds * _SECOND)
+        self._limits = np.array(limits, np.int64)
+        self._seed = np.uint64(int.from_bytes(os.urandom(8)))
+        self._pool = np.zeros(kernels.POOL, np.int64)
+        self._pool[[kernels.FREE_STREAM, kernels.FREE_RECORD]] = NONE
+        self._pool[kernels.OLDEST : kernels.OLDEST + 4] = NONE
+        self._state = np.zeros((64, kernels.STREAM), np.int64)
+        self._records = np.zeros((64, kernels.RECORD), np.int64)
+        self._slots = np.full(128, NONE, np.int64)
+        self._arena = np.empty(_SMALLEST_ARENA, np.uint8)
+        self._scratch = np.empty(kernels.MAX_LINE, np.uint8)
+
+    def add(self, segments: "Segments") -> Packets:
+        """Take in the segments of a block, and return the messages that they complete, as rows over their own buffer.
+
+        The packets that are captured are the segments whose fate is settled now, whichever block they came with.
+        """
+        return self._run(segments)
+
+    def finish(self) -> Packets:
+        """End all streams, and return what is left of them: messages behind gaps, and unfinished ones."""
+        return self._run(None)
+
+    def _run(self, segments: "Segments | None") -> Packets:
+        count = 0 if segments is None else len(segments)
+        data = np.empty(0, np.uint8) if segments is None else segments.data
+        room = int(self._pool[kernels.LIVE]) + (0 if segments is None else int(segments.length.sum()))
+        work = _Work(count + 64, room)
+        self._pool[[kernels.ROWS, kernels.OUT, kernels.NOTED, kernels.UNTOLD]] = 0
+        for first in range(0, max(count, 1), _CHUNK):
+            table = np.empty((0, kernels.SEGMENT), np.int64)
+            if segments is not None:
+                table = self._table(segments, first, min(first + _CHUNK, count))
+            at, why = 0, kernels.MORE_ROWS
+            while why != kernels.DONE:
+                at, why = kernels.run(self._books(work), readonly(table), readonly(data), at, segments is None)
+                self._make_room(why, work)
+        return work.packets(self._pool)
+
+    def _books(self, work: "_Work") -> kernels.Books:
+        return kernels.Books(
+            state=self._state,
+            records=self._records,
+            slots=self._slots,
+            pool=self._pool,
+            limits=self._limits,
+            arena=self._arena,
+            frozen=readonly(self._arena),
+            scratch=self._scratch,
+            line=readonly(self._scratch),
+            rows=work.rows,
+            out=work.out,
+            odd=work.odd,
+            fates=work.fates,
+        )
+
+    def _make_room(self, why: int, work: "_Work") -> None:
+        """Enlarge what the kernel wants more of."""
+        if why == kernels.MORE_ROWS:
+            work.rows = _doubled(work.rows)
+        elif why == kernels.MORE_RECORDS:
+            self._records = _doubled(self._records)
+        elif why == kernels.MORE_STREAMS:
+            self._state = _doubled(self._state)
+            self._slots = np.full(2 * len(self._state), NONE, np.int64)
+            kernels.fill_slots(self._books(work))
+        elif why == kernels.MORE_ARENA:
+            size = 2 * int(self._pool[kernels.LIVE]) + int(self._pool[kernels.WANTED])
+            arena = np.empty(max(size, _SMALLEST_ARENA), np.uint8)
+            kernels.compact(self._books(work), arena)
+            self._arena = arena
+
+    def _table(self, segments: "Segments", first: int, stop: int) -> "NDArray[np.int64]":
+        """Return the segments first to stop as a table for the kernel."""
+        rows = slice(first, stop)
+        table = np.empty((stop - first, kernels.SEGMENT), np.int64)
+        columns = {
+            kernels.SEG_SOURCE_PORT: segments.source_port,
+            kernels.SEG_TARGET_PORT: segments.destination_port,
+            kernels.SEG_NUMBER: segments.number,
+            kernels.SEG_TIME: segments.time,
+            kernels.SEG_TTL: segments.ttl,
+            kernels.SEG_SEQUENCE: segments.sequence,
+            kernels.SEG_FLAGS: segments.flags,
+            kernels.SEG_START: segments.start,
+            kernels.SEG_LENGTH: segments.length,
+            kernels.SEG_MISSING: segments.missing,
+        }
+        for column, values in columns.items():
+            table[:, column] = values[rows]
+        table[:, kernels.SEG_SOURCE : kernels.SEG_SOURCE + 2] = segments.source[rows].view(np.int64)
+        table[:, kernels.SEG_TARGET : kernels.SEG_TARGET + 2] = segments.destination[rows].view(np.int64)
+        mixed = np.full(stop - first, self._seed)
+        for column in range(kernels.KEY):
+            mixed = (mixed ^ table[:, column].view(np.uint64)) * _HASH_FACTOR
+            mixed ^= mixed >> np.uint64(32)
+        table[:, kernels.SEG_HASH] = (mixed >> np.uint64(1)).view(np.int64)
+        return table
+
+
+class _Work:
+    """What the kernels write for one block."""
+
+    def __init__(self, rows: int, room: int) -> None:
+        self.rows = np.empty((rows, kernels.ROW), np.int64)
+        self.out = np.empty(room, np.uint8)
+        self.odd = np.empty((_NOTES, kernels.ODD), np.int64)
+        self.fates = np.zeros(kernels.FATES, np.int64)
+
+    def packets(self, pool: "NDArray[np.int64]") -> Packets:
+        """Return what was written as packets."""
+        rows = self.rows[: pool[kernels.ROWS]]
+        return Packets(
+            data=self.out[: pool[kernels.OUT]],
+            number=rows[:, kernels.ROW_NUMBER].copy(),
+            time=rows[:, kernels.ROW_TIME].copy(),
+            transport=rows[:, kernels.ROW_TRANSPORT].astype(np.uint8),
+            ttl=rows[:, kernels.ROW_TTL].astype(np.uint8),
+            source=rows[:, kernels.ROW_SOURCE : kernels.ROW_SOURCE + 2].astype(np.uint64),
+            source_port=rows[:, kernels.ROW_SOURCE_PORT].astype(np.uint16),
+            destination=rows[:, kernels.ROW_TARGET : kernels.ROW_TARGET + 2].astype(np.uint64),
+            destination_port=rows[:, kernels.ROW_TARGET_PORT].astype(np.uint16),
+            start=rows[:, kernels.ROW_START].copy(),
+            length=rows[:, kernels.ROW_LENGTH].copy(),
+            missing=rows[:, kernels.ROW_MISSING].copy(),
+            captured=int(self.fates.sum()),
+            carried=int(self.fates[kernels.CARRIED]),
+            set_aside={word: int(self.fates[fate]) for fate, word in SET_ASIDE.items() if self.fates[fate]},
+            anomalies=tuple(self._anomalies(pool)),
+        )
+
+    def _anomalies(self, pool: "NDArray[np.int64]") -> list[Anomaly]:
+        told = self.odd[: pool[kernels.NOTED]].tolist()
+        found = [Anomaly(time, number, REASONS[reason], _detail(reason, value)) for time, number, reason, value in told]
+        if untold := int(pool[kernels.UNTOLD]):
+            found.append(Anomaly(-1, 0, "stream given up", f"{untold:,} more anomalies of streams, not listed"))
+        return found
+
+
+def _detail(reason: int, value: int) -> str:
+    if reason == kernels.ODD_LENGTH:
+        promised = f"{value:,} bytes, more than {kernels.MAX_BODY:,}" if value >= 0 else "no number"
+        return f"Content-Length is {promised}; the body is not read, and the next start line is searched"
+    return _DETAILS[reason].format(value)
+
+
+def _doubled(array: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    larger = np.zeros((2 * len(array), array.shape[1]), np.int64)
+    larger[: len(array)] = array
+    return larger
