@@ -9,6 +9,7 @@ are those of the native engine.
 import asyncio
 import shutil
 import subprocess
+from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,9 +18,20 @@ from typing import Any
 
 from pyshark import FileCapture
 
-from analyzer.capture import check
+from analyzer.capture import open_stream
 from analyzer.engines import Packets
-from analyzer.engines.rows import BLOCK_PACKETS, Block, Ends, Payload, name_format, reason_of
+from analyzer.engines.rows import (
+    BAD_UDP,
+    BLOCK_PACKETS,
+    CUT,
+    Block,
+    Ends,
+    Flows,
+    Payload,
+    holds_sip,
+    name_format,
+    reason_of,
+)  # fmt: skip
 from analyzer.errors import CaptureError, UnavailableError
 
 _PATIENCE = 10
@@ -34,8 +46,15 @@ _DISSECTED = frozenset(
     """.split()  # noqa: SIM905 (sixty words in quotation marks are harder to read)
 )
 """The protocols that TShark may dissect, by filter name."""
-_TOLD = "ip ipv6 ipv6.fraghdr udp tcp sctp icmp icmpv6"
+_TOLD = "ip ipv6 ipv6.fraghdr udp tcp data"
 """The protocols that TShark tells the fields of."""
+_NETWORKS = frozenset(("ip", "ipv6"))
+_QUOTING = frozenset(("icmp", "icmpv6"))
+"""Protocols within which a packet is quoted, and none of its own."""
+_CARRYING = frozenset(("udp", "tcp"))
+_MOST_FRAGMENTS = 65_536
+_UNPACKED = frozenset(("gzip", "zstd", "lz4"))
+"""The compressions that TShark undoes."""
 
 
 def read_packets(path: Path, *, keylog: Path | None = None) -> Iterator[Packets]:
@@ -47,9 +66,8 @@ def read_packets(path: Path, *, keylog: Path | None = None) -> Iterator[Packets]
     program = shutil.which("tshark")
     if program is None:
         raise UnavailableError("the engine 'pyshark' needs the program tshark; install it, or put it on the PATH")
-    if not path.is_file():
-        check(path)
-    blocks = _read(path, program)
+    form = _check(path)
+    blocks = _read(_TShark(path, program, keylog and _check_keylog(keylog)), form)
     # Where an event loop runs already, as in a notebook, pyshark's loop needs a thread of its own.
     with ThreadPoolExecutor(1, "pyshark") as thread:
         try:
@@ -59,15 +77,35 @@ def read_packets(path: Path, *, keylog: Path | None = None) -> Iterator[Packets]
             thread.submit(blocks.close).result()
 
 
+def _check(path: Path) -> str:
+    """Return what the capture at path is; raise CaptureError if TShark would not read it."""
+    if not path.is_file() and path.exists():
+        raise CaptureError(path, "is no file, and TShark reads it more than once; name a file, or use another engine")
+    with open_stream(path, foreign=True) as stream:
+        packed = [name for name in stream.compressions if name not in _UNPACKED]
+        if packed or len(stream.compressions) > 1:
+            raise CaptureError(
+                path, f"is compressed ({packed[0] if packed else 'twice'}), which TShark does not undo; unpack it first"
+            )
+        return name_format(stream.head)
+
+
+def _check_keylog(keylog: Path) -> Path:
+    if not keylog.is_file():
+        raise CaptureError(keylog, "is no key log; name the file that SSLKEYLOGFILE named when TLS was recorded")
+    return keylog.absolute()
+
+
 # --- the program
 
 
 @cache
-def _refused(program: str) -> list[str]:
+def _refused(program: str, tls: bool) -> list[str]:  # noqa: FBT001 (private)
     """Return the arguments that keep TShark from dissecting what we do not ask it for."""
     listed = subprocess.run([program, "-G", "protocols"], capture_output=True, check=False)  # noqa: S603 (no shell)
     names = [line.split("\t")[2] for line in listed.stdout.decode(errors="replace").splitlines() if "\t" in line]
-    return [word for name in names if name not in _DISSECTED for word in ("--disable-protocol", name)]
+    allowed = _DISSECTED | {"tls"} if tls else _DISSECTED
+    return [word for name in names if name not in allowed for word in ("--disable-protocol", name)]
 
 
 class _Capture(FileCapture):  # type: ignore[misc]
@@ -115,11 +153,35 @@ class _Capture(FileCapture):  # type: ignore[misc]
         return lines[-1].removeprefix("tshark: ") if lines else f"TShark ended with status {self.status}"
 
 
-def _read(path: Path, program: str) -> Generator[Packets]:
-    parameters = [*_refused(program), "-J", _TOLD, "-o", "tcp.relative_sequence_numbers:FALSE"]
-    capture = _Capture(path, program, parameters)
-    decoder = _Decoder()
-    form = name_format(path)
+class _TShark:
+    """TShark on one capture, with what it is told to do."""
+
+    def __init__(self, path: Path, program: str, keylog: Path | None) -> None:
+        self.path = path
+        self._program = program
+        self._secrets = [] if keylog is None else ["-o", f"tls.keylog_file:{keylog}"]
+
+    def open(self, told: str, *more: str) -> _Capture:
+        """Return a capture whose packets have the fields of the protocols told."""
+        parameters = [*_refused(self._program, bool(self._secrets)), *self._secrets, "-J", told, *more]
+        return _Capture(self.path, self._program, parameters)
+
+    def find_decrypted(self) -> frozenset[str]:
+        """Return the numbers of the TCP streams that the key log opens."""
+        if not self._secrets:
+            return frozenset()
+        capture = self.open("tcp", "-Y", "tls.app_data && data.data")
+        try:
+            return frozenset(
+                _text(layer, "tcp.stream") for packet in capture for layer in packet.get_multiple_layers("tcp")
+            )
+        finally:
+            capture.close()
+
+
+def _read(tshark: _TShark, form: str) -> Generator[Packets]:
+    decoder = _Decoder(tshark.find_decrypted())
+    capture = tshark.open(_TOLD)
     try:
         packets = iter(capture)
         count = 0
@@ -132,7 +194,7 @@ def _read(path: Path, program: str) -> Generator[Packets]:
             ended = block.seen < BLOCK_PACKETS
             if ended:
                 decoder.end(block)
-                _tell_end(capture, path, count, block)
+                _tell_end(capture, tshark.path, count, block)
             yield block.finish()
     finally:
         capture.close()
@@ -155,49 +217,124 @@ def _tell_end(capture: _Capture, path: Path, count: int, block: Block) -> None:
 class _Decoder:
     """Takes from TShark's packets what may carry SIP."""
 
+    def __init__(self, decrypted: frozenset[str]) -> None:
+        self._decrypted = decrypted
+        self._flows = Flows()
+        self._next: dict[tuple[str, bytes, int], int] = {}
+        """The sequence number that comes next in each half of a decrypted stream."""
+        self._fragments: OrderedDict[int, None] = OrderedDict()
+        """The numbers of fragments whose datagram is not complete."""
+
     def take(self, packet: Any, block: Block) -> None:  # noqa: ANN401 (pyshark has no types)
         """Settle the fate of a packet."""
         number, time = int(packet.number), _nanoseconds(packet.sniff_timestamp)
         block.see(time)
-        network = transport = None
+        network, transport, parts = None, None, 1
         for layer in packet.layers:
             name = layer.layer_name
-            if name in {"ip", "ipv6"}:
+            if name in _NETWORKS:
                 network, transport = layer, None
-            elif name in {"icmp", "icmpv6"}:
+                parts += self._complete(number, layer)
+            elif name in _CARRYING:
+                transport = layer
+            if name in _QUOTING or (name == "udp" and _is_sip(layer)):
                 transport = layer
                 break
-            elif name in {"udp", "tcp"}:
-                transport = layer
         if network is None:
-            block.set_aside("not ip")
-        elif transport is None or transport.layer_name.startswith("icmp"):
-            self._set_aside(network, transport, block)
+            block.set_aside("not ip", parts)
+        elif transport is None and _is_fragment(network):
+            self._keep_fragment(number, block)
+        elif transport is None or transport.layer_name in _QUOTING:
+            block.set_aside(_why(network, transport), parts)
         elif transport.layer_name == "udp":
-            _take_udp(number, time, network, transport, block)
+            _take_udp(_payload(number, time, network, transport), transport, block, parts)
         else:
-            block.set_aside("tcp")
+            self._take_tcp(_payload(number, time, network, transport), transport, packet, block, parts)
 
     def end(self, block: Block) -> None:
         """Settle what waited for more packets."""
+        block.set_aside("fragment", len(self._fragments))
+        self._fragments.clear()
 
-    @staticmethod
-    def _set_aside(network: Any, transport: Any, block: Block) -> None:  # noqa: ANN401
-        if transport is not None:
-            block.set_aside("icmp")
+    def _keep_fragment(self, number: int, block: Block) -> None:
+        self._fragments[number] = None
+        if len(self._fragments) > _MOST_FRAGMENTS:
+            self._fragments.popitem(last=False)
+            block.set_aside("fragment")
+
+    def _complete(self, number: int, network: Any) -> int:  # noqa: ANN401
+        """Return how many packets before this one carried fragments of the datagram that it completes."""
+        parts = network.get_field(f"{network.layer_name}.fragment")
+        numbers = set() if parts is None else {int(part.show) for part in parts.all_fields} - {number}
+        known = numbers & self._fragments.keys()
+        for known_number in known:
+            del self._fragments[known_number]
+        return len(known)
+
+    def _take_tcp(self, payload: Payload, tcp: Any, packet: Any, block: Block, parts: int) -> None:  # noqa: ANN401
+        stream = _text(tcp, "tcp.stream")
+        if stream in self._decrypted:
+            payload = self._decrypt(stream, payload, packet)
+        if self._flows.may_carry_sip(payload):
+            block.add_segment(payload, parts)
         else:
-            block.set_aside(reason_of(_number(network, "ip.proto", "ipv6.nxt")))
+            block.set_aside("tcp", parts)
+
+    def _decrypt(self, stream: str, payload: Payload, packet: Any) -> Payload:  # noqa: ANN401
+        """Return a segment with what TShark decrypted in it in place of what it carried."""
+        data = b"".join(
+            bytes.fromhex(field.raw_value or "")
+            for layer in packet.layers
+            for found in [layer.get_field("data.data")]
+            if found is not None
+            for field in found.all_fields
+        )
+        if "tls" not in packet:
+            data = b""
+        half = (stream, payload.ends.source, payload.ends.source_port)
+        opens = payload.flags & 2
+        sequence = payload.sequence if opens else self._next.setdefault(half, payload.sequence)
+        self._next[half] = sequence + len(data) + (1 if opens else 0)
+        return payload._replace(data=data, missing=0, sequence=sequence)
 
 
-def _take_udp(number: int, time: int, network: Any, udp: Any, block: Block) -> None:  # noqa: ANN401
-    size, payload = _number(udp, "udp.length"), _bytes(udp, "udp.payload")
+def _is_sip(udp: Any) -> bool:  # noqa: ANN401
+    """Say whether a UDP datagram may carry SIP, so that it is no tunnel whatever its ports say."""
+    return holds_sip(_bytes(udp, "udp.payload"), _number(udp, "udp.srcport"), _number(udp, "udp.dstport"))
+
+
+def _is_fragment(network: Any) -> bool:  # noqa: ANN401
+    if network.layer_name == "ipv6":
+        return network.get_field("ipv6.fraghdr.offset") is not None
+    return bool(_number(network, "ip.flags.mf") or _number(network, "ip.frag_offset"))
+
+
+def _why(network: Any, transport: Any) -> str:  # noqa: ANN401
+    """Return why an IP packet without a payload for us is set aside."""
+    if transport is not None:
+        return reason_of(1)
+    return reason_of(_number(network, "ip.proto", "ipv6.fraghdr.nxt", "ipv6.nxt"))
+
+
+def _payload(number: int, time: int, network: Any, transport: Any) -> Payload:  # noqa: ANN401
+    """Return what a packet carries whose header of UDP or TCP is transport."""
+    name = transport.layer_name
+    data, ends = _bytes(transport, f"{name}.payload"), _ends(network, transport, name)
+    if name == "udp":
+        return Payload(number, time, ends, data, max(_number(transport, "udp.length") - 8 - len(data), 0))
+    missing = max(_number(transport, "tcp.len") - len(data), 0)
+    sequence = int.from_bytes(_bytes(transport, "tcp.seq"))
+    return Payload(number, time, ends, data, missing, sequence, _number(transport, "tcp.flags"))
+
+
+def _take_udp(payload: Payload, udp: Any, block: Block, parts: int) -> None:  # noqa: ANN401
+    size = _number(udp, "udp.length")
     if 0 < size < 8:
-        block.reject(number, time, "bad udp header", "the UDP length is less than that of a UDP header")
-    elif size > 8 and not payload:
-        block.reject(number, time, "cut before the payload", "the captured bytes end before the payload begins")
+        block.reject(payload.number, payload.time, BAD_UDP, parts)
+    elif size > 8 and not payload.data:
+        block.reject(payload.number, payload.time, CUT, parts)
     else:
-        ends = _ends(network, udp, "udp")
-        block.add_datagram(Payload(number, time, ends, payload, max(size - 8 - len(payload), 0)))
+        block.add_datagram(payload, parts)
 
 
 def _ends(network: Any, transport: Any, name: str) -> Ends:  # noqa: ANN401
@@ -219,6 +356,11 @@ def _nanoseconds(timestamp: str | None) -> int:
         return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
     except ValueError:
         return -1
+
+
+def _text(layer: Any, name: str) -> str:  # noqa: ANN401
+    field = layer.get_field(name)
+    return "" if field is None else str(field)
 
 
 def _number(layer: Any, *names: str) -> int:  # noqa: ANN401

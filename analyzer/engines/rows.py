@@ -1,48 +1,57 @@
 """Packets out of Python values: what the engines share that are built on libraries.
 
-Such an engine decodes one packet after the other and hands it over here; the test of a payload for SIP is the native
-engine's, and so are the words for fates.
+Such an engine decodes one packet after the other and hands it over here. What is SIP, and which TCP flows may carry
+it, is decided by the native engine's kernels; the words for fates are the native engine's, too.
 """
 
 import logging
-import re
+import struct
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from analyzer.capture import PCAP_MAGICS, PCAPNG_MAGIC
-from analyzer.engines import UDP, Anomaly, Packets, Segments
+from analyzer.engines import TCP, UDP, Anomaly, Packets, Segments
 from analyzer.engines import _kernels as kernels
+from analyzer.formats import PCAP_MAGICS, PCAPNG_MAGIC, find_foreign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_PACKETS = 5_000
 """How many packets of a capture make a block."""
+CUT = ("cut before the payload", "the captured bytes end before the payload begins")
+BAD_IP = ("bad ip header", "version or lengths of the IP headers contradict each other")
+BAD_UDP = ("bad udp header", "the UDP length is less than that of a UDP header")
+BAD_TCP = ("bad tcp header", "the length of the TCP header contradicts that of the packet")
+BAD_FRAGMENT = ("bad fragment", "the fragment does not lie within a datagram, or does not end where fragments may")
+TOO_DEEP = ("too many headers", "more headers or packets within each other than any network needs")
+NO_INTERFACE = ("unknown interface", "the packet's interface is not described before it")
 _NOTES = 100
 """How many unreadable packets of a block are told one by one."""
-SIP_PORTS = frozenset((5060, 5061))
 _MOST_FLOWS = 65_536
-_WEBSOCKET = re.compile(rb"\nSec-WebSocket-Protocol[ \t]*:[^\r\n]*\bsip\b", re.IGNORECASE)
 _MAPPED = bytes(10) + b"\xff\xff"
 """What stands before an IPv4 address in its 128 bits (RFC 4291 2.5.5.2)."""
+_PROTOCOLS = {
+    1: "icmp", 58: "icmp", 6: "tcp", 17: "udp without sip", 47: "tunnel (gre)", 97: "tunnel (other)",
+    115: "tunnel (other)", 143: "tunnel (other)", 132: "sctp", 137: "tunnel (mpls)",
+}  # fmt: skip
+_CHUNK = struct.Struct(">HHH")
 
 
 def _begins_sip(data: "NDArray[np.uint8]", sip_port: bool) -> bool:  # noqa: FBT001 (a kernel is called by position)
     return kernels.may_be_sip(data, 0, len(data), sip_port)
 
 
-_kernel = kernels.KERNEL(_begins_sip)
+def _opens_sip(data: "NDArray[np.uint8]", source_port: int) -> bool:
+    return kernels.opens_sip(data, 0, len(data), source_port)
 
 
-def holds_sip(data: bytes, *, sip_port: bool) -> bool:
-    """Say whether data begins with a start line of SIP, by the native engine's test."""
-    return bool(_kernel(np.frombuffer(data, np.uint8), sip_port))
+_begins, _opens = kernels.KERNEL(_begins_sip), kernels.KERNEL(_opens_sip)
+_is_sip_port = kernels.is_sip_port.py_func
 
 
 class Ends(NamedTuple):
@@ -71,6 +80,7 @@ class Payload(NamedTuple):
     """As in Segments, for a TCP segment."""
     flags: int = 0
     """As in Segments, for a TCP segment."""
+    transport: int = UDP
 
 
 @dataclass
@@ -100,26 +110,32 @@ class Block:
 
     def add_datagram(self, payload: Payload, parts: int = 1) -> None:
         """Take in the payload of a UDP datagram that came in so many packets, whether or not it is SIP."""
-        sip_port = kernels.SIP_PORT in (payload.ends.source_port, payload.ends.destination_port)
-        if holds_sip(payload.data, sip_port=sip_port):
-            self.rows.append(payload)
+        carried: Payload | None = payload
+        homer = payload.data[:4] == b"HEP3"
+        if homer:
+            carried = read_homer(payload)
+        if carried is not None and is_message(carried):
+            self.rows.append(carried)
             self.carried += parts
         else:
-            self.set_aside("udp without sip", parts)
+            self.set_aside("hep without sip" if homer else "udp without sip", parts)
 
-    def add_segment(self, payload: Payload) -> None:
-        """Take in a TCP segment of a flow that may carry SIP."""
+    def add_segment(self, payload: Payload, parts: int = 1) -> None:
+        """Take in a TCP segment of a flow that may carry SIP, and that came in so many packets."""
         self.segments.append(payload)
+        self.set_aside("fragment", parts - 1)
 
     def set_aside(self, reason: str, count: int = 1) -> None:
         """Count packets that carry no SIP."""
-        self.aside[reason] += count
+        if count:
+            self.aside[reason] += count
 
-    def reject(self, number: int, time: int, reason: str, detail: str) -> None:
-        """Count a packet that cannot be decoded, and say why."""
-        self.unreadable[reason] += 1
+    def reject(self, number: int, time: int, why: tuple[str, str], parts: int = 1) -> None:
+        """Count a packet, or those that its datagram came in, as not decoded; why is a reason and the particulars."""
+        reason, detail = why
+        self.unreadable[reason] += parts
         if self.noted.total() < _NOTES:
-            self.noted[reason] += 1
+            self.noted[reason] += parts
             self.anomalies.append(Anomaly(time, number, reason, detail))
 
     def note(self, reason: str, detail: str) -> None:
@@ -132,7 +148,7 @@ class Block:
             self.note(reason, f"{count:,} more packet(s) like this, not listed one by one")
         settled = self.carried + self.aside.total() + self.unreadable.total() + len(self.segments)
         return Packets(
-            transport=np.full(len(self.rows), UDP, np.uint8),
+            transport=np.array([row.transport for row in self.rows], np.uint8),
             **_columns(self.rows),
             captured=settled,
             carried=self.carried,
@@ -159,7 +175,7 @@ def _columns(payloads: list[Payload]) -> dict[str, Any]:
     ends = [payload.ends for payload in payloads]
     length = np.array([len(payload.data) for payload in payloads], np.int64)
     return {
-        "data": np.frombuffer(b"".join(payload.data for payload in payloads), np.uint8),
+        "data": np.frombuffer(bytearray().join(payload.data for payload in payloads), np.uint8),
         "number": np.array([payload.number for payload in payloads], np.int64),
         "time": np.array([payload.time for payload in payloads], np.int64),
         "ttl": np.array([end.ttl for end in ends], np.uint8),
@@ -178,24 +194,36 @@ def _addresses(addresses: list[bytes]) -> "NDArray[np.uint64]":
     return np.frombuffer(joined, ">u8").reshape(-1, 2).astype(np.uint64)
 
 
+# --- what the native engine decides
+
+
+def holds_sip(data: bytes, *ports: int) -> bool:
+    """Say whether data, seen between those UDP ports, begins with a start line of SIP."""
+    return bool(_begins(np.frombuffer(data, np.uint8), kernels.SIP_PORT in ports))
+
+
+def is_message(payload: Payload) -> bool:
+    """Say whether the payload of a datagram may be a SIP message."""
+    return holds_sip(payload.data, payload.ends.source_port, payload.ends.destination_port)
+
+
 class Flows:
     """The TCP flows in which SIP is to be looked for; how many are kept in mind is bounded."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[bytes, int, bytes, int], None] = OrderedDict()
+        """Know none."""
+        self._known: OrderedDict[frozenset[tuple[bytes, int]], None] = OrderedDict()
 
     def may_carry_sip(self, payload: Payload) -> bool:
         """Say whether a segment belongs to a flow on a SIP port, or to one in which SIP or its WebSocket was seen."""
         ends = payload.ends
-        if not SIP_PORTS.isdisjoint((ends.source_port, ends.destination_port)):
+        if _is_sip_port(ends.source_port) or _is_sip_port(ends.destination_port):
             return True
-        flow = (ends.source, ends.source_port, ends.destination, ends.destination_port)
-        reverse = (ends.destination, ends.destination_port, ends.source, ends.source_port)
-        key = min(flow, reverse)
+        key = frozenset(((ends.source, ends.source_port), (ends.destination, ends.destination_port)))
         if key in self._known:
             self._known.move_to_end(key)
             return True
-        if not holds_sip(payload.data, sip_port=False) and not _opens_websocket(payload.data):
+        if not _opens(np.frombuffer(payload.data, np.uint8), ends.source_port):
             return False
         self._known[key] = None
         if len(self._known) > _MOST_FLOWS:
@@ -203,9 +231,38 @@ class Flows:
         return True
 
 
-def _opens_websocket(data: bytes) -> bool:
-    """Say whether data is half of the handshake of a WebSocket for SIP (RFC 7118 section 4)."""
-    return data.startswith((b"GET ", b"HTTP/1.1 101")) and _WEBSOCKET.search(data) is not None
+# --- small things
+
+
+def read_homer(packet: Payload) -> Payload | None:
+    """Return what a HEP3 packet (the capture protocol of Homer) carries; None if that is not told."""
+    chunks = _homer_chunks(packet.data, packet.missing)
+    source, destination = (chunks.get(four) or chunks.get(six) for four, six in ((3, 5), (4, 6)))
+    if source is None or destination is None or 15 not in chunks:
+        return None
+    source_port, destination_port, protocol = (int.from_bytes(chunks.get(kind, (b"", 0))[0]) for kind in (7, 8, 2))
+    data, size = chunks[15]
+    ends = Ends(0, source[0], source_port, destination[0], destination_port)
+    transport = TCP if protocol == 6 else UDP
+    return packet._replace(ends=ends, data=data, missing=size - len(data), transport=transport)
+
+
+_CHUNK_BYTES = {2: 1, 3: 4, 4: 4, 5: 16, 6: 16, 7: 2, 8: 2}
+"""How many bytes the chunks of HEP3 have that tell where a payload came from."""
+
+
+def _homer_chunks(data: bytes, missing: int) -> dict[int, tuple[bytes, int]]:
+    """Return what was captured of each chunk, and its size, by kind; nothing if the chunks exceed the packet."""
+    chunks: dict[int, tuple[bytes, int]] = {}
+    end, at = min(len(data) + missing, int.from_bytes(data[4:6])), 6
+    while at + 6 <= min(end, len(data)):
+        vendor, kind, size = _CHUNK.unpack_from(data, at)
+        if size < 6 or at + size > end:
+            return {}
+        if vendor == 0 and _CHUNK_BYTES.get(kind, size - 6) == size - 6:
+            chunks[kind] = data[at + 6 : at + size], size - 6
+        at += size
+    return chunks
 
 
 def reason_of(protocol: int) -> str:
@@ -213,11 +270,14 @@ def reason_of(protocol: int) -> str:
     return _PROTOCOLS.get(protocol, "other ip protocol")
 
 
-_PROTOCOLS = {
-    1: "icmp", 58: "icmp", 4: "tunnel (ip in ip)", 41: "tunnel (ip in ip)", 6: "tcp", 17: "udp without sip",
-    47: "tunnel (gre)", 97: "tunnel (other)", 115: "tunnel (other)", 143: "tunnel (other)", 132: "sctp",
-    137: "tunnel (mpls)",
-}  # fmt: skip
+def name_format(head: bytes) -> str:
+    """Say what a capture that begins with head is, in the words of the native engine where it reads such captures."""
+    if head[:4] in PCAP_MAGICS:
+        order, resolution, _ = PCAP_MAGICS[head[:4]]
+        return f"pcap, {order}-endian, {resolution}"
+    if head[:4] == PCAPNG_MAGIC:
+        return f"pcapng, {'big' if head[8:9] == bytes([0x1A]) else 'little'}-endian"
+    return find_foreign(head)
 
 
 @contextmanager
@@ -232,15 +292,3 @@ def silence(*names: str) -> Iterator[None]:
     finally:
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
-
-
-def name_format(path: Path) -> str:
-    """Say what the capture at path is, in the words of the native engine where it reads such captures."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head[:4] in PCAP_MAGICS:
-        order, resolution, _ = PCAP_MAGICS[head[:4]]
-        return f"pcap, {order}-endian, {resolution}"
-    if head[:4] == PCAPNG_MAGIC:
-        return f"pcapng, {'big' if head[8:9] == bytes([0x1A]) else 'little'}-endian"
-    return "another format, read by TShark"

@@ -10,11 +10,29 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from analyzer.capture import PCAP_MAGICS, check
-from analyzer.engines import Packets
-from analyzer.engines.rows import BLOCK_PACKETS, Block, Ends, Flows, Payload, name_format, reason_of, silence
+from analyzer.capture import PCAP_MAGICS, Stream, open_stream
+from analyzer.engines import Anomaly, Packets
+from analyzer.engines.datagrams import Datagram, Datagrams, Fragment, is_sound
+from analyzer.engines.rows import (
+    BAD_FRAGMENT,
+    BAD_IP,
+    BAD_TCP,
+    BAD_UDP,
+    BLOCK_PACKETS,
+    CUT,
+    NO_INTERFACE,
+    TOO_DEEP,
+    Block,
+    Ends,
+    Flows,
+    Payload,
+    holds_sip,
+    name_format,
+    reason_of,
+    silence,
+)  # fmt: skip
 from analyzer.errors import CaptureError
 
 _LAYERS = (
@@ -24,8 +42,8 @@ _LAYERS = (
 _LOGGERS = ("scapy.runtime", "scapy.loading", "scapy.interactive")
 _MOST_BYTES = 1 << 18
 """Bytes of a packet that Scapy is asked for: by its own bound, packets of segmentation offload would be cut."""
-_MOST_NETWORKS = 16
-"""IP packets within each other that are looked at."""
+_MOST_LAYERS = 16
+"""Packets within each other, and datagrams put together, that are looked at."""
 _PACKET_BLOCKS = (2, 3, 6)
 _EXTENSIONS = frozenset((0, 43, 44, 51, 60, 135, 139, 140))
 _MOST_EXTENSIONS = 16
@@ -42,6 +60,10 @@ class Frame(NamedTuple):
     """How many bytes it had on the wire."""
     link: int
     """Its link type; -1 if its interface is not described."""
+    parts: int = 1
+    """How many packets share its fate: more than one where a datagram was put together."""
+    depth: int = 0
+    """Within how many packets it was found."""
 
 
 def read_packets(path: Path) -> Iterator[Packets]:
@@ -49,14 +71,10 @@ def read_packets(path: Path) -> Iterator[Packets]:
 
     Raises CaptureError if it cannot be read, or if Scapy reads no such file.
     """
-    check(path)
     with silence(*_LOGGERS):
         _load()
-    try:
-        with path.open("rb") as file:
-            yield from _read(path, _Watched(file))
-    except OSError as error:
-        raise CaptureError(path, f"cannot be read ({error.strerror}); check the file") from error
+    with open_stream(path) as stream:
+        yield from _read(path, _Watched(stream))
 
 
 def _load() -> None:
@@ -74,35 +92,27 @@ def _load() -> None:
 
 
 class _Watched:
-    """A file that remembers how it began, and whether it ended within what was to be read."""
+    """A stream that remembers whether it ended within what was to be read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.name = str(file.name)
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
         self.offset = 0
-        self.head = file.read(16)
         self.cut = False
-        file.seek(0)
 
     def read(self, size: int) -> bytes:
         """Return size bytes, or as many as there are."""
-        data = self._file.read(size)
+        data = self.stream.read(size)
         self.cut = self.cut or 0 < len(data) < size
         self.offset += len(data)
         return data
 
-    def seek(self, offset: int) -> None:
-        """Go to an offset, as Scapy does once it has looked for gzip."""
-        self._file.seek(offset)
-        self.offset = offset
-
     def close(self) -> None:
-        """Leave the file to whoever opened it."""
+        """Leave the stream to whoever opened it."""
 
 
 def _read(path: Path, file: _Watched) -> Iterator[Packets]:
     decoder = _Decoder()
-    form = name_format(path)
+    form = name_format(file.stream.head)
     frames = _frames(path, file)
     ended = False
     while not ended:
@@ -125,7 +135,7 @@ def _frames(path: Path, file: _Watched) -> Iterator[Frame]:
     try:
         reader = RawPcapReader(cast("Any", file))
     except Scapy_Exception as error:
-        _, _, header = PCAP_MAGICS.get(file.head[:4], ("", "", 16))
+        _, _, header = PCAP_MAGICS.get(file.stream.head[:4], ("", "", 16))
         if header == 16:
             return
         raise CaptureError(path, "is a variant of pcap that Scapy does not read; use the native engine") from error
@@ -169,9 +179,11 @@ def _tell_ng(number: int, data: bytes, facts: Any, reader: Any) -> Frame:  # noq
 
 
 def _tell_end(file: _Watched, block: Block) -> None:
-    """Note it if the file did not end where a packet ends."""
+    """Note it if the capture did not end where a packet ends."""
     where = f"at byte {file.offset:,}"
-    if file.cut or file.offset < 24:
+    if file.stream.flaw is not None:
+        block.note(*file.stream.flaw)
+    elif file.cut or file.offset < 24:
         block.note("cut short", f"the capture ends within a record, {where}")
     elif file.read(1):
         block.note("damaged", f"a record cannot be as long as it says it is, {where}: the rest was not read")
@@ -185,44 +197,64 @@ class _Decoder:
 
     def __init__(self) -> None:
         from scapy.config import conf
-        from scapy.layers.inet import IP, IPerror
+        from scapy.layers.inet import IP, UDP, IPerror
         from scapy.layers.inet6 import IPerror6, IPv6
         from scapy.packet import NoPayload
 
         self._links = conf.l2types.num2layer
+        self._dissectors = {4: IP, 6: IPv6}
         self._networks = (IP, IPv6)
+        self._datagram = UDP
         self._ends = (NoPayload, IPerror, IPerror6)
-        self._flows = Flows()
         self._refused: set[int] = set()
+        self.flows = Flows()
+        self.datagrams = Datagrams()
 
     def take(self, frame: Frame, block: Block) -> None:
         """Settle the fate of a packet."""
+        self._give_up(self.datagrams.give_up(frame.time), block)
         if frame.link == -1:
-            block.reject(frame.number, frame.time, "unknown interface", "its interface is not described before it")
-            return
-        if frame.link not in self._links:
+            block.reject(frame.number, frame.time, NO_INTERFACE)
+        elif frame.link not in self._links:
             self._refuse(frame.link, block)
-            return
+        else:
+            self.dissect(frame, block, self._links[frame.link], frame.data)
+
+    def end(self, block: Block) -> None:
+        """Settle what waited for more packets."""
+        self._give_up(self.datagrams.give_up_all(), block)
+
+    def dissect(self, frame: Frame, block: Block, dissector: Callable[[bytes], Any], data: bytes) -> None:
+        """Settle the fate of a frame, or what was found in it, that dissector is to read."""
         try:
-            layer = self._links[frame.link](frame.data)
+            layer = dissector(data)
         except Exception:  # noqa: BLE001 (Scapy raises what it likes where bytes are lacking)
-            block.reject(frame.number, frame.time, *_CUT)
+            block.reject(frame.number, frame.time, CUT, frame.parts)
             return
+        networks, names = self._descend(layer)
+        frame = frame._replace(depth=frame.depth + max(len(networks), 1))
+        if frame.depth > _MOST_LAYERS:
+            block.reject(frame.number, frame.time, TOO_DEEP, frame.parts)
+        elif networks:
+            _Network(self, frame, block, networks[-1]).take()
+        else:
+            block.set_aside(next((_LINKS[name] for name in names if name in _LINKS), "not ip"), frame.parts)
+
+    def redissect(self, frame: Frame, block: Block, data: bytes) -> None:
+        """Settle the fate of a datagram that was put together."""
+        self.dissect(frame, block, self._dissectors[data[0] >> 4], data)
+
+    def _descend(self, layer: Any) -> tuple[list[bytes], list[str]]:  # noqa: ANN401 (a packet of Scapy's)
+        """Return the IP packets within each other, and the names of all layers, down to SIP or to what is quoted."""
         networks, names = [], []
         while not isinstance(layer, self._ends):
             names.append(type(layer).__name__)
             if isinstance(layer, self._networks):
                 networks.append(layer.original)
+            elif isinstance(layer, self._datagram) and holds_sip(layer.original[8:], layer.sport, layer.dport):
+                break
             layer = layer.payload
-        if len(networks) > _MOST_NETWORKS:
-            block.reject(frame.number, frame.time, "too many headers", "more IP packets within each other than sense")
-        elif networks:
-            _Network(frame, networks[-1], block, self._flows).take()
-        else:
-            block.set_aside(next((_LINKS[name] for name in names if name in _LINKS), "not ip"))
-
-    def end(self, block: Block) -> None:
-        """Settle what waited for more packets."""
+        return networks, names
 
     def _refuse(self, link: int, block: Block) -> None:
         block.set_aside(f"link type {link}")
@@ -230,38 +262,43 @@ class _Decoder:
             self._refused.add(link)
             block.note("unsupported link type", f"link type {link} is not decoded: its packets are set aside")
 
+    @staticmethod
+    def _give_up(datagrams: Iterator[Datagram], block: Block) -> None:
+        for datagram in datagrams:
+            block.set_aside("fragment", datagram.packets)
+            what = f"{datagram.packets:,} packet(s) hold fragments that do not make up a datagram"
+            block.anomalies.append(Anomaly(datagram.time, datagram.number, "incomplete datagram", what))
+
 
 _LINKS = {"PPPoE": "tunnel (pppoe)", "MPLS": "tunnel (mpls)", "Dot1AH": "tunnel (other)"}
-_CUT = ("cut before the payload", "the captured bytes end before the payload begins")
-_BAD_IP = ("bad ip header", "version or lengths of the IP headers contradict each other")
-_BAD_UDP = ("bad udp header", "the UDP length is less than that of a UDP header")
-_BAD_TCP = ("bad tcp header", "the length of the TCP header contradicts that of its packet")
-_TOO_DEEP = ("too many headers", "more IPv6 extension headers in a row than any network needs")
 
 
 class _Network(NamedTuple):
     """An IP packet: the innermost of its frame."""
 
+    decoder: _Decoder
     frame: Frame
+    block: Block
     data: bytes
     """What was captured from its header on."""
-    block: Block
-    flows: Flows
 
     def take(self) -> None:
         """Settle its fate."""
-        spare = self.frame.wire - len(self.frame.data)
+        spare = max(self.frame.wire - len(self.frame.data), 0)
         data = self.data
         if data[0] >> 4 == 6:
             self._take_ipv6(40 + (int.from_bytes(data[4:6]) or len(data) - 40 + spare))
             return
         header, end = (data[0] & 15) * 4, int.from_bytes(data[2:4]) or len(data) + spare
         if data[0] >> 4 != 4 or header < 20 or end < header:
-            self._reject(_BAD_IP)
-        elif int.from_bytes(data[6:8]) & 0x3FFF:
-            self.block.set_aside("fragment")
+            self._reject(BAD_IP)
         elif len(data) < header:
-            self._reject(_CUT)
+            self._reject(CUT)
+        elif int.from_bytes(data[6:8]) & 0x3FFF:
+            word = int.from_bytes(data[6:8])
+            key = data[12:20] + data[4:6] + data[9:10]
+            place = (word & 0x1FFF) << 3, bool(word & 0x2000)
+            self._join(Fragment(key, False, data[9], *place, data[header:end], end - header))
         else:
             self._take_transport(data[9], header, end)
 
@@ -273,12 +310,30 @@ class _Network(NamedTuple):
                 return
             if self._lacks(8, at, end):
                 return
-            if protocol == 44 and int.from_bytes(data[at + 2 : at + 4]) & 0xFFF9:
-                self.block.set_aside("fragment")
+            word = int.from_bytes(data[at + 2 : at + 4])
+            if protocol == 44 and word & 0xFFF9:
+                key, place = data[8:40] + data[at + 4 : at + 8], (word & 0xFFF8, bool(word & 1))
+                self._join(Fragment(key, True, data[at], *place, data[at + 8 : end], end - at - 8))
                 return
             size = 8 if protocol == 44 else (data[at + 1] + 2) * 4 if protocol == 51 else (data[at + 1] + 1) * 8
             protocol, at = data[at], at + size
-        self._reject(_TOO_DEEP)
+        self._reject(TOO_DEEP)
+
+    def _join(self, fragment: Fragment) -> None:
+        """Keep a fragment, or settle the fate of the datagram that it completes."""
+        if not is_sound(fragment):
+            self._reject(BAD_FRAGMENT)
+            return
+        whole = self.decoder.datagrams.join(fragment, self.frame.time, self.frame.number, self.frame.parts)
+        if whole is None:
+            return
+        held, protocol = bytes(whole.data[: min(whole.held, whole.total)]), bytes([whole.protocol])
+        if fragment.six:
+            header = self.data[:4] + whole.total.to_bytes(2) + protocol + self.data[7:40]
+        else:
+            size = (20 + whole.total if 20 + whole.total <= 0xFFFF else 0).to_bytes(2)
+            header = b"\x45" + self.data[1:2] + size + bytes(4) + self.data[8:9] + protocol + self.data[10:20]
+        self.decoder.redissect(self.frame._replace(parts=whole.packets), self.block, header + held)
 
     def _take_transport(self, protocol: int, at: int, end: int) -> None:
         """Settle the fate of what begins at at, in a packet that ended, on the wire, at end."""
@@ -287,37 +342,39 @@ class _Network(NamedTuple):
         elif protocol == 6:
             self._take_tcp(at, end)
         else:
-            self.block.set_aside(reason_of(protocol))
+            self.block.set_aside(reason_of(protocol), self.frame.parts)
 
     def _take_udp(self, at: int, end: int) -> None:
         if self._lacks(8, at, end):
             return
         size = int.from_bytes(self.data[at + 4 : at + 6]) or end - at
         if size < 8:
-            self._reject(_BAD_UDP)
+            self._reject(BAD_UDP)
             return
         end = min(end, at + size)
         payload = self.data[at + 8 : end]
         if not payload and end > at + 8:
-            self._reject(_CUT)
+            self._reject(CUT)
             return
-        self.block.add_datagram(self._payload(at, payload, end - at - 8 - len(payload)))
+        self.block.add_datagram(self._payload(at, payload, end - at - 8 - len(payload)), self.frame.parts)
 
     def _take_tcp(self, at: int, end: int) -> None:
         if self._lacks(20, at, end):
             return
         header = (self.data[at + 12] >> 4) * 4
         if header < 20 or at + header > end:
-            self._reject(_BAD_TCP)
+            self._reject(BAD_TCP)
             return
         payload = self.data[at + header : end]
         segment = self._payload(at, payload, end - at - header - len(payload))._replace(
             sequence=int.from_bytes(self.data[at + 4 : at + 8]), flags=self.data[at + 13]
         )
-        if self.flows.may_carry_sip(segment):
-            self.block.add_segment(segment)
+        if self.decoder.flows.may_carry_sip(segment):
+            self.block.add_segment(segment, self.frame.parts)
+        elif segment.missing and not payload:
+            self._reject(CUT)
         else:
-            self.block.set_aside("tcp")
+            self.block.set_aside("tcp", self.frame.parts)
 
     def _payload(self, at: int, payload: bytes, missing: int) -> Payload:
         return Payload(self.frame.number, self.frame.time, _ends(self.data, at), payload, missing)
@@ -325,13 +382,13 @@ class _Network(NamedTuple):
     def _lacks(self, size: int, at: int, end: int) -> bool:
         """Say whether there are fewer than size bytes at at, and if so, reject the packet."""
         if end - at < size:
-            self._reject(_BAD_IP)
+            self._reject(BAD_IP)
         elif len(self.data) - at < size:
-            self._reject(_CUT)
+            self._reject(CUT)
         return min(end, len(self.data)) - at < size
 
     def _reject(self, why: tuple[str, str]) -> None:
-        self.block.reject(self.frame.number, self.frame.time, *why)
+        self.block.reject(self.frame.number, self.frame.time, why, self.frame.parts)
 
 
 def _ends(ip: bytes, at: int) -> Ends:
