@@ -64,14 +64,15 @@ def analyze(
         SettingsError: there is no such engine, or a signature file cannot be used.
     """
     from analyzer.campaigns import join_campaigns
-    from analyzer.detectors import find_attacks
+    from analyzer.detectors import SURE, find_attacks
     from analyzer.evidence import opening_requests, ordinary_keys
     from analyzer.sources import judge_sources
 
     reading = read_captures(captures, engine=engine, signatures=signatures)
     messages = reading.messages
     found = find_attacks(messages, detectors)
-    ordinary = ordinary_keys(opening_requests(messages)) if len(found) else frozenset[str]()
+    accused = found.loc[found["confidence"] >= SURE, "source"].astype("str")
+    ordinary = ordinary_keys(opening_requests(messages), accused) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
     return Analysis(
         messages=messages,

@@ -20,14 +20,16 @@ from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STRENGTH = {"number": 1, "leak": 1, "setup": 1, "decoded": 1, "identity": 2, "handwriting": 3}
+STRENGTH = {"number": 1, "leak": 1, "setup": 1, "token": 1, "decoded": 1, "identity": 2, "account": 3, "handwriting": 4}
 """How strongly each kind of key joins; 1 is the strongest."""
 WORDS = {
     "number": "the same wanted number {}",
     "leak": "the same leaked address {}",
     "setup": "the same leaked address {}, in the same handwriting",
+    "token": "the same token {}",
     "decoded": "tags that name the same target {}",
     "identity": "the same made-up caller {}",
+    "account": "the same account {} was guessed at, close in time",
     "handwriting": "the same handwriting against {}, close in time",
 }
 SHOWN = 6
@@ -42,12 +44,18 @@ class Joining:
     """The silence that separates the attacks of one source."""
     near: timedelta = timedelta(hours=1)
     """The silence that separates attacks in the same handwriting against the same target."""
+    turns: timedelta = timedelta(hours=6)
+    """The silence that separates sources that take turns at one account."""
     sure: float = 0.5
     """The confidence from which on an attack needs no confirmation."""
+    refused: float = 2.0
+    """Sources that are refused a number, for each that is put through to it, that make it a wanted one."""
     wanting: int = 3
     """Sources that want one number, each of them only suspect, that confirm each other."""
     sharing: int = 4
     """Sources that share a leak or an identity, each of them only suspect, that confirm each other."""
+    trying: int = 5
+    """Sources whose credentials for one account were refused, each only suspect, that confirm each other."""
     writing: int = 10
     """Sources in the same handwriting against the same target, each of them only suspect, that confirm each other."""
 
@@ -69,13 +77,10 @@ def join_campaigns(
         return ATTACKS.empty(), CAMPAIGNS.empty()
     attacks = attacks.sort_values(["start", "attack"], kind="stable", ignore_index=True)
     party = _parties(attacks, joining.rest)
-    sure = attacks["confidence"] >= joining.sure
-    needed = ~sure.groupby(party).transform("any") | sure
-    attacks, party = attacks[needed].reset_index(drop=True), pd.factorize(party[needed])[0]
     links = _links(attacks, party, frozenset(ordinary))
     group = _join(party, links, joining)
     links["group"] = group[links["party"]]
-    holds = _confirmed(attacks, group[party], links, joining)
+    holds = _confirmed(attacks, party, group[party], links, joining)
     attacks, groups = attacks[holds].reset_index(drop=True), group[party][holds]
     if attacks.empty:
         return ATTACKS.empty(), CAMPAIGNS.empty()
@@ -101,14 +106,17 @@ def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
 
 def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str]) -> pd.DataFrame:
     """Return a row for each party and key: party, key, kind, strength, value, start, end."""
-    keys = attacks[["keys", "start", "end"]].assign(party=party).explode("keys").dropna(subset=["keys"])
+    prefixed = [any(prefix != "+" for prefix in prefixes) for prefixes in attacks["prefixes"]]
+    served = attacks["outcome"].isin(["rang", "answered"])
+    keys = attacks[["keys", "start", "end"]].assign(party=party, prefixed=prefixed, served=served)
+    keys = keys.explode("keys").dropna(subset=["keys"])
     key = keys["keys"].astype("str")
     parts = key.str.split(":", n=1)
     links = keys.assign(key=key, kind=parts.str[0], value=parts.str[1]).drop(columns="keys")
     links = links[(links["kind"] == "number") | ~links["key"].isin(ordinary)]
     links["strength"] = links["kind"].map(STRENGTH).astype("int64")
     grouped = links.groupby(["party", "key", "kind", "value", "strength"], as_index=False, observed=True)
-    return grouped.agg(start=("start", "min"), end=("end", "max"))
+    return grouped.agg(start=("start", "min"), end=("end", "max"), prefixed=("prefixed", "any"), served=("served", "any"))
 
 
 def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> "NDArray[np.int64]":
@@ -118,8 +126,10 @@ def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> 
     anchored = np.zeros(count, np.bool_)
     for strength in sorted(set(STRENGTH.values())):
         level = links[links["strength"] == strength]
-        if strength == max(STRENGTH.values()):
+        if strength == STRENGTH["handwriting"]:
             level = _apart(level, joining.near)
+        elif strength == STRENGTH["account"]:
+            level = _apart(level, joining.turns)
         group, anchored = _place(group, anchored, level)
     return group
 
@@ -163,16 +173,29 @@ def _components(group: "NDArray[np.int64]", pairs: pd.DataFrame) -> "NDArray[np.
 
 
 def _confirmed(
-    attacks: pd.DataFrame, group: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining
+    attacks: pd.DataFrame,
+    party: "NDArray[np.int64]",
+    group: "NDArray[np.int64]",
+    links: pd.DataFrame,
+    joining: Joining,
 ) -> "pd.Series[bool]":
-    """Say which attacks hold: those that are sure, and suspicions in good company."""
+    """Say which attacks hold: those that are sure, and suspicions in good company.
+
+    A suspicion of a party that has a sure attack adds nothing. Who dials a number without a prefix, or is put through,
+    joins a campaign that wants it, but confirms none: any carrier may call it. Nor is a number wanted that most reach.
+    """
     sure = attacks["confidence"] >= joining.sure
     company = pd.Series(sure.groupby(group).transform("any").to_numpy(), index=attacks.index)
-    needed = {"number": joining.wanting, "handwriting": joining.writing}
-    shared = links.groupby(["group", "kind", "key"], observed=True)["party"].nunique().reset_index()
+    needed = {"number": joining.wanting, "handwriting": joining.writing, "account": joining.trying}
+    calls = links["kind"] == "number"
+    counted = links[(links["prefixed"] & ~links["served"]) | ~calls]
+    shared = counted.groupby(["group", "kind", "key"], observed=True)["party"].nunique().reset_index()
+    reached = links[calls & links["served"]].groupby("key")["party"].nunique()
+    shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
     enough = shared["party"] >= shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
-    crowd = set(shared.loc[enough, "group"])
-    return sure | company | pd.Series([number in crowd for number in group], index=attacks.index)
+    crowd = np.isin(group, shared.loc[enough, "group"].unique())
+    alone = ~sure.groupby(party).transform("any")
+    return sure | ((company | crowd) & alone)
 
 
 def _describe(
@@ -243,7 +266,7 @@ def _shown(kind: str, value: str) -> str:
     if kind == "identity":
         user, _, name = value.partition("|")
         return f'"{name}" <{user}>' if name else user
-    return value
+    return value.replace("@", " at ") if kind == "account" else value
 
 
 def _alone(campaign: Mapping[Hashable, Any]) -> list[str]:

@@ -27,6 +27,8 @@ LENGTHS = 24
 WITNESSES = 10
 """How many requests an attack shows as evidence, each with its answer."""
 
+SWEEPING = 8
+"""The targets of one bout beyond which it is networks, not hosts, that it has in common with others."""
 LINKED = 200
 """How many requests of a bout are asked for what ties it to others."""
 
@@ -201,19 +203,47 @@ def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":
 def link_keys(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the link keys of the rows, several per row on the same index: what may tie attacks together.
 
-    Kinds, see analyzer.campaigns: number, leak, setup (a leak and a handwriting), decoded, identity, handwriting
-    (with the target). All but the
+    Kinds, see analyzer.campaigns: number, leak, setup (a leak and a handwriting), token, decoded, identity, account (and
+    its target), handwriting (and its target). All but the
     numbers are taken from the first requests of each bout: a source does not change its set-up on the way.
     """
     first = rows[rows.groupby("bout").cumcount() < LINKED]
     hand = handwriting(first)
     leaks = _leaks(first)
-    setups = "setup:" + leaks.str.removeprefix("leak:") + "/" + hand.reindex(leaks.index)
-    targeted = "handwriting:" + hand + "@" + first["destination"].astype("str")
-    keys = [leaks, setups, _decoded(first), _identities(first), targeted]
+    written = "handwriting:" + hand + "@" + _target(rows, first)
+    if "shy" in rows:
+        written = written[~first["shy"]]
+    keys = [
+        "leak:" + leaks[~leaks.isin(_BUILT_IN)],
+        "setup:" + leaks + "/" + hand.reindex(leaks.index),
+        _tokens(first),
+        _decoded(first),
+        _identities(first),
+        written,
+    ]
+    if "guessed" in rows:
+        owner = rows["account"].astype("str") + "@" + rows["destination"].astype("str")
+        keys.append("account:" + owner[rows["guessed"]].dropna())
     if "number" in rows:
         keys.append("number:" + rows["number"].astype("str").dropna())
     return pd.concat(keys)
+
+
+def _target(rows: pd.DataFrame, first: pd.DataFrame) -> "pd.Series[Any]":
+    """Return whom each of the first requests was sent to: the network, where the bout sweeps (a /24, or a /64)."""
+    destination = first["destination"].astype("str")
+    wide = per_bout(rows, rows["bout"] > 0, "destination") > SWEEPING
+    network = {address: _network(address) for address in destination.unique()}
+    return destination.mask(first["bout"].map(wide).astype(bool), destination.map(network).astype("str"))
+
+
+def _network(address: str) -> str:
+    from ipaddress import ip_network
+
+    try:
+        return str(ip_network((address, 64 if ":" in address else 24), strict=False))
+    except ValueError:
+        return address
 
 
 def _leaks(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -223,12 +253,14 @@ def _leaks(rows: pd.DataFrame) -> "pd.Series[Any]":
     own = rows["source"].astype("str").reindex(hosts.index), rows["destination"].astype("str").reindex(hosts.index)
     foreign = hosts[(hosts != own[0]) & (hosts != own[1])]
     telling = {host: _tells(host) for host in foreign.unique()}
-    return "leak:" + foreign[foreign.map(telling).astype(bool)]
+    return foreign[foreign.map(telling).astype(bool)]
 
 
 _ADDRESS = r"(?:^|@|//|sip:|\s|\[)((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*)"
-_DEFAULTS = {"1.1.1.1", "127.0.0.1", "127.0.1.1", "0.0.0.0", "255.255.255.255", "192.168.1.9"}  # noqa: S104
+_DEFAULTS = {"1.1.1.1", "127.0.0.1", "127.0.1.1", "0.0.0.0", "255.255.255.255"}  # noqa: S104
 """Addresses that tools and hosts write when they know no better: they tie nobody to anybody."""
+_BUILT_IN = {"192.168.1.9", "192.168.1.45"}
+"""Addresses that came with a tool (sundayddr, Mr.SIP): they tie its users only together with their handwriting."""
 
 
 def _tells(host: str) -> bool:
@@ -239,6 +271,22 @@ def _tells(host: str) -> bool:
     except ValueError:
         return False
     return host not in _DEFAULTS and not (address.is_loopback or address.is_unspecified or address.is_multicast)
+
+
+_FIXED = {"3206210844", "70c00e8c", "root", "foo"}
+"""Tokens that are the same in every copy of a tool (svcrack, Metasploit, nmap): they tie nobody to anybody."""
+
+
+def _tokens(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Return branches and tags that several sources use, in different calls: the work of one program's author."""
+    keys = []
+    for name in ("branch", "from_tag"):
+        uses = rows[["source", "call_id", name]].dropna().drop_duplicates()
+        uses = uses[uses[name].duplicated(keep=False)]
+        counts = uses.astype({"source": "str"}).groupby(name).nunique()
+        shared = counts.index[(counts["source"] > 1) & (counts["call_id"] > 1)].difference(_FIXED)
+        keys.append("token:" + rows[name].astype("str")[rows[name].isin(shared)])
+    return pd.concat(keys)
 
 
 def _decoded(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -252,7 +300,9 @@ def _decoded(rows: pd.DataFrame) -> "pd.Series[Any]":
 
 _COMMON_NAMES = {
     "sipvicious", "nmap nse", "sipsak", "sipp", "sip", "sipsscuser", "sipssc", "asterisk", "anonymous", "unknown",
-    "unavailable", "test", "user", "admin", "root", "nm", "smap", "tester", "sivus", "caller", "guest",
+    "unavailable", "test", "user", "admin", "root", "nm", "smap", "tester", "sivus", "caller", "guest", "ping",
+    "monitor", "monitoring", "nagios", "keepalive", "keep-alive", "options", "probe", "heartbeat", "federation",
+    "trunk", "gateway", "proxy", "server", "kamailio", "opensips", "freeswitch", "check", "qualify", "dispatcher",
 }  # fmt: skip
 """Names that tools write by default or that everybody uses: they tie nobody to anybody."""
 
@@ -303,8 +353,14 @@ _ALPHABETS = {
 """The alphabets that stacks make their tokens of, narrowest first."""
 
 
-def ordinary_keys(requests: pd.DataFrame) -> frozenset[str]:
-    """Return the link keys that customers carry too: sources that had credentials accepted, or that are servers."""
-    customer = (requests["accepted"] & requests["authorized"]) | requests["from_server"] | requests["pursued"]
+def ordinary_keys(requests: pd.DataFrame, accused: "pd.Series[Any]") -> frozenset[str]:
+    """Return the link keys that customers carry too: who had credentials accepted, or is a server, and is not accused.
+
+    Args:
+        requests: the opening requests.
+        accused: the sources of attacks that are sure: what a thief carries is no customer's habit.
+    """
+    customer = (requests["accepted"] & requests["authorized"]) | requests["from_server"]
+    customer &= ~requests["source"].isin(accused)
     rows = requests[customer.groupby(requests["bout"]).transform("any")]
     return frozenset(link_keys(rows).unique())

@@ -115,12 +115,17 @@ def suspicion(number, *keys, **columns):
     ("key", "enough"), [("number:442079460123", 3), ("leak:192.168.77.9", 4), ("handwriting:abc@198.51.100.1", 10)]
 )
 def test_suspicions_confirm_each_other(key, enough):
-    suspects = [suspicion(number, key) for number in range(enough)]
+    suspects = [suspicion(number, key, prefixes=["00"]) for number in range(enough)]
     assert joined(*suspects[1:])[0].empty
     attacks, campaigns = joined(*suspects)
     assert len(attacks) == enough
     assert len(campaigns) == 1
     assert campaigns["confidence"][0] >= 0.5
+
+
+def test_calls_without_a_prefix_confirm_nobody():
+    calls = [suspicion(number, "number:442079460123", prefixes=[]) for number in range(30)]
+    assert joined(*calls)[0].empty
 
 
 def test_a_sure_attack_confirms_its_company():

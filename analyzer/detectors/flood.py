@@ -26,6 +26,10 @@ class Flood:
     """The length of a window."""
     success: float = 0.2
     """The share of requests that succeed from which on the source is served."""
+    replayed: float = 0.9
+    """The share of retransmissions above which they are no timer's work (RFC 3261 17.1), but the flood itself."""
+    testers: frozenset[str] = frozenset({"SIPp"})
+    """Tools that load one's own servers; an overloaded server serves few."""
     same: float = 0.1
     """Different accounts per request below which the source asks for the same."""
     sure: int = 5000
@@ -33,7 +37,9 @@ class Flood:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout with at least one window of flooding."""
-        asked = requests[~requests["from_server"] & ~requests["authorized"]]
+        asked = requests[~requests["from_server"] & ~requests["authorized"] & ~requests["tool"].isin(self.testers)]
+        again = asked["repeated"].groupby(asked["bout"]).transform("mean")
+        asked = asked[~asked["repeated"] | (again > self.replayed)]
         window = asked["time"].astype("int64") // int(self.window.total_seconds() * 1e9)
         key = [asked["bout"], asked["destination"], window]
         served = asked["accepted"] | asked["pursued"] | (asked["level"] >= RANG) | (asked["level"] == REPLIED)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from analyzer.evidence import describe, per_bout
+from analyzer.evidence import describe, dialled_calls, per_bout
 from analyzer.tables import ATTACKS
 
 
@@ -23,7 +23,9 @@ class KnownTool:
     administrators: frozenset[str] = frozenset({"sipsak"})
     """Tools that administrators use too: with OPTIONS and few targets they watch over a server."""
     watched: int = 3
-    """The most targets that an administrator's tool watches over."""
+    """The targets beyond which an administrator's tool looks around, unless it comes back to them."""
+    rounds: float = 3.0
+    """Requests per target from which on it comes back."""
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout in which a tool was recognised."""
@@ -34,9 +36,12 @@ class KnownTool:
             return ATTACKS.empty()
         dual = rows["tool"].isin(self.administrators)
         asking = (rows["method"] != "OPTIONS").groupby(rows["bout"]).any()
-        around = per_bout(rows, dual, "destination") > self.watched
+        targets = per_bout(rows, dual, "destination").reindex(asking.index)
+        around = (targets > self.watched) & (rows.groupby("bout").size().lt(self.rounds * targets))
         rows = rows[~dual | rows["bout"].map(asking | around).astype(bool)]
         if rows.empty:
             return ATTACKS.empty()
+        calls = dialled_calls(rows)
+        rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))
         confidence = rows.groupby("bout")["tool_confidence"].max()
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)

@@ -32,6 +32,14 @@ class PasswordGuessing:
     """Refusals in a row for one account in the manner of a telephone that are an attack, if they come fast."""
     pace: timedelta = timedelta(seconds=10)
     """The mean time between refusals below which they come fast."""
+    hammer: timedelta = timedelta(seconds=2)
+    """The same for refusals in the manner of a telephone: some try again after a few seconds."""
+    patience: timedelta = timedelta(seconds=60)
+    """The mean time between refusals up to which tries with a Call-ID and a port of their own are an attack."""
+    suspect: float = 0.3
+    """The confidence of refusals that are no attack by themselves: other sources may share the account."""
+    doubtful: float = 0.4
+    """The same where each try has a Call-ID and a port of its own, but comes too seldom to be sure."""
     accounts: int = 5
     """Accounts refused and never accepted that are an attack, if most tries are calls of their own."""
     tooled: int = 5
@@ -43,17 +51,22 @@ class PasswordGuessing:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout that guesses, with the accounts that gave way as breached."""
+        requests = requests[~requests["from_server"]]
         tries = requests[requests["authorized"] & requests["account"].notna() & ~requests["repeated"]]
         if tries.empty:
             return ATTACKS.empty()
         tries = tries.assign(account=tries["auth_user"].astype("str").fillna(tries["account"].astype("str")))
         runs = self._runs(tries)
-        guilty = self._guilty(tries, runs)
-        if not guilty.any():
+        if runs.empty:
             return ATTACKS.empty()
-        bouts = guilty[guilty].index
-        rows = self._rows(requests[requests["bout"].isin(bouts)], tries, runs)
-        return describe(rows, kind=self.kind, technique=self.technique, confidence=_confidence(runs, bouts))
+        guilty = self._guilty(tries, runs)
+        guilty = guilty[guilty | (~runs["accepted"]).groupby(level="bout").any()]
+        restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
+        rows = self._rows(requests[requests["bout"].isin(guilty.index)], tries, runs)
+        if rows.empty:
+            return ATTACKS.empty()
+        confidence = _confidence(runs).where(guilty, self.suspect).mask(~guilty & restless, self.doubtful)
+        return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
 
     def _runs(self, tries: pd.DataFrame) -> pd.DataFrame:
         """Return, for each bout and account: refusals, the longest run of them, its pace, calls and success."""
@@ -65,6 +78,7 @@ class PasswordGuessing:
         grouped = failed.groupby([*GUESS, "run"], observed=True)
         runs = grouped.agg(
             refused=("time", "size"), start=("time", "min"), end=("time", "max"), calls=("call_id", "nunique"),
+            ports=("source_port", "nunique"),
             guesses=("cseq", "nunique"), passwords=("tag_password", "nunique"),
         )  # fmt: skip
         runs = runs.reset_index().sort_values([*GUESS, "refused"], ascending=[True, True, False])
@@ -78,7 +92,8 @@ class PasswordGuessing:
         anew = (runs["calls"] >= self.fresh * runs["refused"]) | (runs["guesses"] < self.fresh * runs["refused"])
         told = runs["passwords"] >= 2
         hammered = (runs["refused"] >= self.attempts) & anew & fast
-        hammered |= (runs["refused"] >= self.hammering) & fast
+        hammered |= (runs["refused"] >= self.attempts) & self._anew(runs) & (pace <= self.patience)
+        hammered |= (runs["refused"] >= self.hammering) & (pace <= self.hammer)
         failing = runs[~runs["accepted"] | (runs["refused"] >= self.attempts)]
         walked = failing.groupby("bout").agg(
             accounts=("refused", "size"), refused=("refused", "sum"), calls=("calls", "sum")
@@ -91,6 +106,10 @@ class PasswordGuessing:
         total = runs["refused"].groupby(level="bout").sum()
         guilty |= (total >= self.tooled) & (armed.reindex(total.index, fill_value=0) >= self.tooled)
         return guilty | walking.reindex(guilty.index, fill_value=False)
+
+    def _anew(self, runs: pd.DataFrame) -> "pd.Series[bool]":
+        """Say where most tries have a Call-ID and a port of their own."""
+        return runs[["calls", "ports"]].min(axis=1) >= self.fresh * runs["refused"]
 
     def _rows(self, requests: pd.DataFrame, tries: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         """Return the requests of the guessing, those without credentials that drew the challenges among them.
@@ -110,9 +129,10 @@ class PasswordGuessing:
         breached = accepted & ~owned & ((guessed >= 2) | rows["layout"].isin(hand))
         tried = rows["authorized"].groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
         wanted = (tried | (guessed > 0)) & ~owned
-        return rows.assign(breached=breached, account=account.astype("category"))[wanted]
+        refused = rows["authorized"] & (guessed > 0) & ~run["accepted"].fillna(value=False).astype(bool)
+        return rows.assign(breached=breached, guessed=refused, account=account.astype("category"))[wanted]
 
 
-def _confidence(runs: pd.DataFrame, bouts: "pd.Index[int]") -> "pd.Series[float]":
-    refused = runs.loc[runs.index.get_level_values("bout").isin(bouts), "refused"].groupby(level="bout").sum()
+def _confidence(runs: pd.DataFrame) -> "pd.Series[float]":
+    refused = runs["refused"].groupby(level="bout").sum()
     return 0.85 + 0.14 * (refused / 100).clip(upper=1)

@@ -20,7 +20,7 @@ class Probe:
     kind: ClassVar[str] = "probe"
     technique: ClassVar[str] = "T1595"
 
-    most: int = 5
+    most: int = 20
     """The most requests of a source that only probes."""
     confidence: float = 0.3
     """The confidence of a probe alone: a suspicion."""
@@ -33,14 +33,19 @@ class Probe:
         customer = requests["accepted"] | requests["authorized"] | requests["pursued"] | requests["from_server"]
         insisting = requests["repeated"] & (requests["level"] < RANG)
         size = bout.groupby(bout).transform("size")
-        watching = (requests["level"] == REPLIED) & (requests["uri_user"].isna() | (size > 1))
+        watching = (requests["level"] == REPLIED) & (size > 1)
         ordinary = (customer | insisting | watching).groupby(bout).transform("any")
         rows = requests[~ordinary & (size <= self.most)]
-        if rows.empty:
-            return ATTACKS.empty()
         calls = dialled_calls(rows)
         led = calls[calls["prefix"].str.len().gt(0) & (calls["prefix"] != "+")]
-        rows = rows.assign(number=led["number"].reindex(rows.index), prefix=led["prefix"].reindex(rows.index))
+        # Who is put through without a prefix was known to the dial plan.
+        served = (rows["level"] >= RANG) & ~rows.index.isin(led.index)
+        rows = rows[~served.groupby(rows["bout"]).transform("any")]
+        if rows.empty:
+            return ATTACKS.empty()
+        rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))
+        # One OPTIONS that is answered is what many peers of one make send: how it is written says nothing then.
+        rows = rows.assign(shy=(rows["level"] == REPLIED) & rows["uri_user"].isna())
         confidence = pd.Series(self.confidence, index=rows["bout"].unique())
-        confidence[led.loc[led["abroad"], "bout"].unique()] = self.abroad
+        confidence[led.loc[led["abroad"] & led["bout"].isin(rows["bout"]), "bout"].unique()] = self.abroad
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)

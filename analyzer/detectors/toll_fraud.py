@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from analyzer.evidence import RANG, describe, dialled_calls, per_bout
+from analyzer.evidence import CHALLENGED, RANG, describe, dialled_calls, per_bout
 from analyzer.tables import ATTACKS
 
 
@@ -28,6 +28,8 @@ class TollFraud:
     """Different strings dialled with an international prefix, without credentials and refused, that are an attack."""
     share: float = 0.6
     """Their share of all that the source dials."""
+    thefts: int = 20
+    """Refused credentials from which on a source whose credentials are accepted is no customer: it guessed them."""
     sure: int = 8
     """The number of prefixes, or of refused strings, at which the confidence is highest."""
 
@@ -36,7 +38,7 @@ class TollFraud:
         calls = dialled_calls(requests)
         if calls.empty:
             return ATTACKS.empty()
-        customer = calls["bout"].map(requests.groupby("bout")["accepted"].any()).astype(bool)
+        customer = calls["bout"].map(self._customers(requests)).astype(bool)
         prefixes = calls.groupby(["bout", "number"])["prefix"].transform("nunique")
         varied = prefixes >= pd.Series(self.prefixes, index=calls.index).mask(customer, self.customer_prefixes)
         refused = (calls["level"] < RANG) & ~calls["authorized"] & ~calls["pursued"] & ~customer
@@ -49,3 +51,9 @@ class TollFraud:
         effort = pd.concat([prefixes.groupby(calls["bout"]).max(), abroad], axis=1).max(axis=1)
         confidence = 0.75 + 0.23 * (effort / self.sure).clip(upper=1)
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence, accounts="from_user")
+
+    def _customers(self, requests: pd.DataFrame) -> "pd.Series[bool]":
+        """Say of which bouts the credentials were accepted, and not after guessing them."""
+        refused = requests["authorized"] & requests["level"].le(CHALLENGED) & requests["answer"].notna()
+        thief = refused.groupby(requests["bout"]).sum() >= self.thefts
+        return requests.groupby("bout")["accepted"].any() & ~thief
