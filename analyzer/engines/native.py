@@ -61,14 +61,7 @@ _DETAILS = {
     kernels.NO_INTERFACE: "the packet's interface is not described before it",
 }
 
-_NOTES = 100
-"""How many unreadable packets of a block are told one by one."""
-_SMALLEST_SIP = 54
-"""Bytes of the smallest record that becomes a row: headers of record, IP and UDP, and ten bytes of a start line."""
-_SMALLEST_SEGMENT = 56
-"""Bytes of the smallest record with a TCP segment: headers of record, IP and TCP."""
 _JOINED_BYTES = kernels.ROOM + (7 << 20)
-"""Room for the datagrams of a block that were put together."""
 _LARGEST_PACKET = 256 << 20
 _USUAL_PACKET = 262_144
 """The snap length that libpcap sets where none is asked for."""
@@ -107,7 +100,10 @@ class _Pass:
     blocks: Blocks
     format: str = ""
     links: "NDArray[Any]" = field(default_factory=lambda: _make_links(0))
-    memory: kernels.Memory = field(default_factory=make_memory)
+    memory: np.void = field(default_factory=make_memory)
+    joined: "NDArray[np.uint8]" = field(default_factory=lambda: np.empty(_JOINED_BYTES, np.uint8))
+    """The datagrams of the block that were put together."""
+    written: np.void = field(default_factory=lambda: np.zeros(1, kernels.WRITTEN)[0])
     number: int = 0
     dropped: int | None = None
     anomalies: list[Anomaly] = field(default_factory=list)
@@ -118,25 +114,28 @@ class _Pass:
 
     def begin(self) -> None:
         """Make room for the packets of a block."""
-        size = len(self.blocks.data)
-        self.rows = np.empty(size // _SMALLEST_SIP + 1, kernels.ROW)
-        self.segments = np.empty(size // _SMALLEST_SEGMENT + 1, kernels.PART_OF_STREAM)
-        self.odd = np.empty(_NOTES, kernels.ODD)
-        self.lost = np.empty(_NOTES, kernels.DATAGRAM)
-        self.joined = np.empty(_JOINED_BYTES, np.uint8)
-        self.tally = np.zeros(kernels.TALLY, np.int64)
+        self.tally[:] = 0
         self.tally[[kernels.NUMBER, kernels.FIRST, kernels.LAST]] = self.number, -1, -1
-        self.fates = np.zeros(kernels.FATES, np.int64)
+        self.tally[kernels.ROOM_OF_ROWS] = kernels.ROWS_AT_ONCE
+        self.fates[:] = 0
         self.dropped = None
         self.anomalies = []
         self.aside = {}
 
     @property
-    def written(self) -> kernels.Written:
-        """The arrays that a walk writes into."""
-        return kernels.Written(
-            self.links, self.rows, self.segments, self.odd, self.lost, self.joined, self.tally, self.fates
-        )
+    def arrays(self) -> "tuple[NDArray[Any], NDArray[np.uint8], np.void, np.void]":
+        """What a walk reads and writes beside the bytes of the capture."""
+        return self.links, self.joined, self.memory, self.written
+
+    @property
+    def tally(self) -> "NDArray[np.int64]":
+        """What the walk counted."""
+        return self.written["tally"]
+
+    @property
+    def fates(self) -> "NDArray[np.int64]":
+        """How many packets had each fate."""
+        return self.written["fates"]
 
     def gather_aside(self) -> None:
         """Take over what the interfaces counted of unsupported link types."""
@@ -173,8 +172,8 @@ class _Pass:
         self.number = int(self.tally[kernels.NUMBER])
         set_aside = {SET_ASIDE[fate]: int(self.fates[fate]) for fate in SET_ASIDE if self.fates[fate]}
         set_aside |= {f"link type {kind}": packets for kind, packets in self.aside.items()}
-        rows = self.rows[: int(self.tally[kernels.ROWS])]
-        segments = self.segments[: int(self.tally[kernels.SEGMENTS])]
+        rows = self.written["rows"][: int(self.tally[kernels.ROWS])]
+        segments = self.written["segments"][: int(self.tally[kernels.SEGMENTS])]
         data = self.blocks.data
         if self.tally[kernels.JOINED]:
             data = np.concatenate([data, self.joined[: int(self.tally[kernels.JOINED])]])
@@ -187,7 +186,11 @@ class _Pass:
             segments=_make_segments(segments, data) if len(segments) else None,
             set_aside=set_aside,
             unreadable={UNREADABLE[fate]: int(self.fates[fate]) for fate in UNREADABLE if self.fates[fate]},
-            anomalies=(*self._tell_odd(), *tell_lost(self.lost, int(self.tally[kernels.LOST])), *self.anomalies),
+            anomalies=(
+                *self._tell_odd(),
+                *tell_lost(self.written["lost"], int(self.tally[kernels.LOST])),
+                *self.anomalies,
+            ),
             first=int(self.tally[kernels.FIRST]),
             last=int(self.tally[kernels.LAST]),
             dropped=self.dropped,
@@ -195,7 +198,7 @@ class _Pass:
         )
 
     def _tell_odd(self) -> Iterator[Anomaly]:
-        told = self.odd[: int(self.tally[kernels.NOTED])]
+        told = self.written["odd"][: int(self.tally[kernels.NOTED])]
         for number, time, fate in told.tolist():
             yield Anomaly(time, number, UNREADABLE[fate], _DETAILS[fate])
         for fate, reason in UNREADABLE.items():
@@ -233,7 +236,7 @@ def _read_pcap(blocks: Blocks, magic: bytes) -> Iterator[Packets]:
             at = 0
         walk.begin()
         at, why = kernels.walk_pcap(
-            blocks.data, at, len(blocks.data), header, order == "big", tick, limit, walk.memory, walk.written
+            blocks.data, at, len(blocks.data), header, order == "big", tick, limit, *walk.arrays
         )
         if _end(walk, at, why):
             walk.end()
@@ -295,7 +298,7 @@ class _Section:
         data = walk.blocks.data
         while True:
             big = self._order == ">"
-            at, why = kernels.walk_pcapng(data, at, len(data), big, _LARGEST_PACKET, walk.memory, walk.written)
+            at, why = kernels.walk_pcapng(data, at, len(data), big, _LARGEST_PACKET, *walk.arrays)
             if why in (kernels.MORE, kernels.DAMAGED, kernels.FULL):
                 return at, why
             if why == kernels.SECTION:
