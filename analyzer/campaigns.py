@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.dialling import leads_abroad
 from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
 
 def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str]) -> pd.DataFrame:
     """Return a row for each party and key: party, key, kind, strength, value, start, end."""
-    prefixed = [any(prefix != "+" for prefix in prefixes) for prefixes in attacks["prefixes"]]
+    prefixed = [any(map(leads_abroad, prefixes)) for prefixes in attacks["prefixes"]]
     served = attacks["outcome"].isin(["rang", "answered"])
     keys = attacks[["keys", "start", "end"]].assign(party=party, prefixed=prefixed, served=served)
     keys = keys.explode("keys").dropna(subset=["keys"])
@@ -181,14 +182,14 @@ def _confirmed(
 ) -> "pd.Series[bool]":
     """Say which attacks hold: those that are sure, and suspicions in good company.
 
-    A suspicion of a party that has a sure attack adds nothing. Who dials a number without a prefix, or is put through,
-    joins a campaign that wants it, but confirms none: any carrier may call it. Nor is a number wanted that most reach.
+    A suspicion of a party that has a sure attack adds nothing. Who is put through, or dials a number without a prefix
+    that leads abroad, joins a campaign but confirms none: any carrier may call. Nor is a number wanted that most reach.
     """
     sure = attacks["confidence"] >= joining.sure
     company = pd.Series(sure.groupby(group).transform("any").to_numpy(), index=attacks.index)
     needed = {"number": joining.wanting, "handwriting": joining.writing, "account": joining.trying}
     calls = links["kind"] == "number"
-    counted = links[(links["prefixed"] & ~links["served"]) | ~calls]
+    counted = links[(links["prefixed"] | ~calls) & ~links["served"]]
     shared = counted.groupby(["group", "kind", "key"], observed=True)["party"].nunique().reset_index()
     reached = links[calls & links["served"]].groupby("key")["party"].nunique()
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]

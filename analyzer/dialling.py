@@ -56,6 +56,11 @@ def take_apart(dialled: Iterable[str]) -> dict[str, Dialled]:
     return {text: parts for family in families.values() for text, parts in _judge(family).items()}
 
 
+def leads_abroad(prefix: str) -> bool:
+    """Say whether a prefix asks for the international network in the manner of a dial plan; '+' is everybody's."""
+    return prefix != "+" and _PREFIX.fullmatch(prefix) is not None
+
+
 def _judge(family: list[str]) -> dict[str, Dialled]:
     bare = {text: _SEPARATORS.sub("", text) for text in family}
     votes: Counter[str] = Counter()

@@ -22,6 +22,8 @@ class Probe:
 
     most: int = 20
     """The most requests of a source that only probes."""
+    served: float = 0.5
+    """The share of calls that are put through from which on a source with several calls is a customer."""
     confidence: float = 0.3
     """The confidence of a probe alone: a suspicion."""
     abroad: float = 0.4
@@ -41,6 +43,8 @@ class Probe:
         # Who is put through without a prefix was known to the dial plan.
         served = (rows["level"] >= RANG) & ~rows.index.isin(led.index)
         rows = rows[~served.groupby(rows["bout"]).transform("any")]
+        reached = (rows["level"] >= RANG).groupby(rows["bout"]).transform("mean")
+        rows = rows[(reached < self.served) | (size.reindex(rows.index) == 1)]
         if rows.empty:
             return ATTACKS.empty()
         rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))
