@@ -31,6 +31,8 @@ _STDIN_NUMBER = 0
 _MOST_LAYERS = 2
 """How many compressions, one within the other, are undone."""
 _CHUNK_BYTES = 1 << 20
+_HEADER_BYTES = 32
+"""The first block holds the header of the capture: 24 bytes of pcap, 28 of pcapng."""
 _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -188,7 +190,7 @@ def open_blocks(path: Path, block_bytes: int, *, most_bytes: int | None = None) 
     """Open the capture at path, its first block read, as open_stream() opens it."""
     with open_stream(path, most_bytes=most_bytes) as stream:
         blocks = Blocks(stream, block_bytes, stream.size)
-        while len(blocks.data) < len(stream.head) and not blocks.ended:
+        while len(blocks.data) < _HEADER_BYTES and not blocks.ended:
             blocks.advance(0)
         yield blocks
 

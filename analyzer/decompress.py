@@ -210,6 +210,7 @@ class Decompressed:
             self._member = self._open_member()
             self._begun = True
         elif COMPRESSED[self._compression].startswith(head):
+            self._drop(len(head))
             self._stop_cut()
         else:
             self._stop(

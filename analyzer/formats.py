@@ -86,6 +86,7 @@ _OTHERS = {
 _MARKUP = {b"<!doctype html": "a web page", b"<html": "a web page", b"<?xml": "an XML document", b"<pdml": "PDML"}
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _ERF_HEADER = 16
+_ERF_PADDING = 64
 _YEARS = 631_152_000, 4_102_444_800
 """1990 to 2100, in seconds since 1970."""
 
@@ -114,6 +115,8 @@ def find_foreign(head: bytes) -> str:
     """Return the name of the format, if head begins a capture that Wireshark alone reads; "" if not."""
     if named := next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), ""):
         return named
+    if _is_text(head):
+        return ""
     return "Endace ERF" if _is_erf(head) else "Apple PacketLogger" if _is_packet_logger(head) else ""
 
 
@@ -161,8 +164,10 @@ def _is_erf(head: bytes) -> bool:
 def _erf_records(head: bytes) -> Iterable[bool]:
     at = 0
     while at + _ERF_HEADER <= len(head):
-        second, kind, size = struct.unpack_from("<4xIB", head, at) + struct.unpack_from(">H", head, at + 10)
-        yield _YEARS[0] <= second < _YEARS[1] and 1 <= kind & 0x7F <= 48 and size >= _ERF_HEADER
+        (second,) = struct.unpack_from("<4xI", head, at)
+        kind, size, wire = struct.unpack_from(">BxHxxH", head, at + 8)
+        fits = _ERF_HEADER <= size <= _ERF_HEADER + _ERF_PADDING + wire
+        yield fits and _YEARS[0] <= second < _YEARS[1] and 1 <= kind & 0x7F <= 48
         at += max(size, _ERF_HEADER)
 
 

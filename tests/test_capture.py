@@ -1,16 +1,40 @@
+import bz2
+import fcntl
 import gzip
 import io
+import lzma
 import os
+import signal
+import socket
 import stat
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
+import lz4.frame
+import pandas as pd
 import pytest
+import zstandard
 from engines import pcaps
 
-from analyzer.capture import Blocks, check, find_captures, open_blocks
+from analyzer import capture
+from analyzer.capture import STDIN, Blocks, check, describe, find_captures, open_blocks, open_stream
+from analyzer.engines.native import read_packets
 from analyzer.errors import CaptureError
 
 PCAP = pcaps.pcap([pcaps.ethernet()])
 PCAPNG = pcaps.pcapng(pcaps.ethernet())
+LONGER = pcaps.pcap([pcaps.ethernet()] * 50)
+COMPRESSORS = {
+    "gzip": gzip.compress,
+    "zstd": zstandard.compress,
+    "lz4": lz4.frame.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 @pytest.fixture
@@ -63,15 +87,20 @@ def test_a_hidden_file_that_is_named_is_read(folder):
     ("head", "sentence"),
     [
         (b"", "is empty"),
-        (b"hello, this is text", "is no capture"),
+        (b"hello, this is text", "is text.*name the capture"),
+        (gzip.compress(b"hello, this is text"), r"is text, perhaps a log \(in gzip\)"),
+        (bz2.compress(gzip.compress(b"%PDF-1.7")), r"is a PDF document \(in gzip within bzip2\)"),
+        (gzip.compress(b""), r"is empty \(in gzip\)"),
+        (gzip.compress(b"\xd4\xc3"), "is no capture"),
+        (gzip.compress(PCAP)[:12], "holds no whole capture: the gzip data ends too early, at byte 12 of the file"),
+        (gzip.compress(gzip.compress(gzip.compress(PCAP))), "is compressed more than twice"),
         (b"\xa1\xb2", "is no capture"),
-        (gzip.compress(PCAP), r"compressed \(gzip\); unpack it first"),
-        (b"\x28\xb5\x2f\xfdxxxx", "zstd"),
-        (b"\x04\x22\x4d\x18xxxx", "lz4"),
-        (b"BZh91AY", "bzip2"),
-        (b"\xfd7zXZ\x00\x00", "xz"),
-        (b"PK\x03\x04", "zip"),
-        (b"snoop\x00\x00\x00\x00\x00\x00\x02", "snoop.*convert"),
+        (b"\x28\xb5\x2f\xfdxxxx", "holds no whole capture: the zstd data"),
+        (b"\x04\x22\x4d\x18xxxx", "holds no whole capture: the lz4 data"),
+        (b"BZh91AY", "holds no whole capture: the bzip2 data"),
+        (b"\xfd7zXZ\x00\x00", "holds no whole capture: the xz data"),
+        (b"PK\x03\x04", r"is an archive \(zip\); unpack it"),
+        (b"snoop\x00\x00\x00\x00\x00\x00\x02", "snoop.*--engine pyshark.*editcap -F pcapng"),
         (b"GMBU\x00\x02", "Network Monitor 2"),
         (b"RTSS\x00\x02", "Network Monitor 1"),
         (b"XCP\x002.0", "Sniffer"),
@@ -99,11 +128,12 @@ def test_what_is_missing(tmp_path):
         find_captures(["a" * 5000])
 
 
-def test_devices_pipes_and_sockets_are_refused_unopened(folder):
-    with pytest.raises(CaptureError, match="is a named pipe"):
-        find_captures([folder / "pipe"])
+def test_devices_and_sockets_are_refused_unopened(tmp_path):
     with pytest.raises(CaptureError, match="is a device"):
         find_captures(["/dev/null"])
+    os.mknod(tmp_path / "socket", stat.S_IFSOCK | 0o600)
+    with pytest.raises(CaptureError, match="is a socket"):
+        find_captures([tmp_path / "socket"])
 
 
 def test_a_folder_is_no_file(folder):
@@ -115,9 +145,62 @@ def test_a_folder_without_captures(tmp_path):
     (tmp_path / "README").write_text("nothing here")
     with pytest.raises(CaptureError, match="holds no captures"):
         find_captures([tmp_path])
-    (tmp_path / "a.pcap.gz").write_bytes(gzip.compress(PCAP))
-    with pytest.raises(CaptureError, match=r"1 compressed file\(s\); unpack"):
+    (tmp_path / "old.cap").write_bytes(b"snoop\x00\x00\x00\x00\x00\x00\x02")
+    with pytest.raises(CaptureError, match=r"but 1 that Wireshark alone reads \(Solaris snoop\).*--engine pyshark"):
         find_captures([tmp_path])
+
+
+def test_captures_that_wireshark_alone_reads_can_be_asked_for(tmp_path):
+    path = tmp_path / "old.cap"
+    path.write_bytes(b"snoop\x00\x00\x00\x00\x00\x00\x02")
+    assert find_captures([path], foreign=True) == find_captures([tmp_path], foreign=True) == [path]
+    with open_stream(path, foreign=True) as stream:
+        assert stream.read().startswith(b"snoop")
+
+
+@pytest.mark.parametrize("name", list(COMPRESSORS))
+def test_compressed_captures_in_a_folder_are_known_by_content(tmp_path, name):
+    (tmp_path / "a.pcap").write_bytes(COMPRESSORS[name](PCAP))
+    (tmp_path / "b.log.gz").write_bytes(COMPRESSORS[name](b"a log"))
+    (tmp_path / "c").write_bytes(COMPRESSORS[name](COMPRESSORS[name](PCAPNG)))
+    (tmp_path / "d.pcap.gz").write_bytes(COMPRESSORS[name](PCAP)[:9])
+    assert find_captures([tmp_path]) == [tmp_path / "a.pcap", tmp_path / "c"]
+
+
+def test_links_that_go_round_in_circles(tmp_path):
+    (tmp_path / "a.pcap").write_bytes(PCAP)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "up").symlink_to(tmp_path)
+    (tmp_path / "below" / "up too").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    assert find_captures([tmp_path]) == [tmp_path / "a.pcap"]
+    assert find_captures([tmp_path / "below" / "up"]) == [tmp_path / "below" / "up" / "a.pcap"]
+    assert len(find_captures([tmp_path / "*" / "*" / "*.pcap"])) == 1
+    with pytest.raises(CaptureError, match="cannot be read"):
+        find_captures([tmp_path / "self"])
+
+
+def test_a_pattern_is_the_files_that_match(folder):
+    assert find_captures([f"{folder}/*.pcap".replace("captures", "capt?res")[:-6] + "z.pc*"]) == [folder / "z.pcap"]
+    assert find_captures([folder / "[z]*"]) == [folder / "z.pcap"]
+    assert find_captures([folder / "b*"]) == find_captures([folder / "b"])
+    with pytest.raises(CaptureError, match="matches no file; check the pattern"):
+        find_captures([folder / "*.cap.gz"])
+    with pytest.raises(CaptureError, match="is text"):
+        find_captures([folder / "*.md"])
+
+
+def test_a_file_that_is_called_like_a_pattern_is_itself(tmp_path):
+    for name in ("a[1].pcap", "a1.pcap", "b*.pcap"):
+        (tmp_path / name).write_bytes(PCAP)
+    assert find_captures([tmp_path / "a[1].pcap"]) == [tmp_path / "a[1].pcap"]
+    assert find_captures([tmp_path / "b*.pcap"]) == [tmp_path / "b*.pcap"]
+
+
+def test_a_file_called_dash_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_bytes(PCAP)
+    assert find_captures(["./-"]) == find_captures(["."]) == find_captures(["[-]"]) == [tmp_path / "-"]
 
 
 def deny(monkeypatch, path):
@@ -237,3 +320,225 @@ def test_a_disk_that_fails_while_reading_is_one_sentence(tmp_path):
     path.write_bytes(PCAP)
     with pytest.raises(CaptureError, match=r"cannot be read \(Input/output error\)"), open_blocks(path, 100):
         raise OSError(5, "Input/output error")
+
+
+# --- pipes
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """Make bytes, or a descriptor, standard input."""
+    opened = []
+
+    def become(content):
+        if isinstance(content, int):
+            number = content
+        else:
+            number, end = os.pipe()
+            writer = threading.Thread(target=write_slowly, args=(end, content), daemon=True)
+            writer.start()
+            opened.append(writer)
+        monkeypatch.setattr(capture, "_STDIN_NUMBER", number)
+        return number
+
+    yield become
+    for writer in opened:
+        writer.join(20)
+
+
+def write_slowly(number, content, pieces=7):
+    """Write content to a pipe in some pieces, with rests, the first of a byte."""
+    with io.FileIO(number, "wb") as pipe:
+        step = max(len(content) // pieces, 1)
+        for start, stop in [(0, 1), *((at, at + step) for at in range(1, len(content), step))]:
+            pipe.write(content[start:stop])
+            time.sleep(0.01)
+
+
+def count(path, **options):
+    """Return how many packets a capture has, and the reasons of its anomalies."""
+    blocks = list(read_packets(path, **options))
+    return sum(block.captured for block in blocks), [odd.reason for block in blocks for odd in block.anomalies]
+
+
+@pytest.mark.parametrize("compress", [bytes, *COMPRESSORS.values()], ids=["plain", *COMPRESSORS])
+@pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 20])
+def test_standard_input_is_a_capture(stdin, compress, block_bytes):
+    stdin(compress(LONGER))
+    assert find_captures(["-", STDIN, "-"]) == [STDIN]
+    assert count(STDIN, block_bytes=block_bytes) == (50, [])
+
+
+@pytest.mark.parametrize("compress", [bytes, *COMPRESSORS.values()], ids=["plain", *COMPRESSORS])
+def test_a_named_pipe_is_a_capture(tmp_path, compress):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert find_captures([path, path]) == [path]
+    opener = threading.Thread(target=lambda: write_slowly(os.open(path, os.O_WRONLY), compress(LONGER)), daemon=True)
+    opener.start()
+    assert count(path, block_bytes=1000) == (50, [])
+    opener.join(20)
+
+
+def test_a_process_substitution_is_a_capture(stdin):
+    number = stdin(LONGER)
+    path = f"/dev/fd/{number}"
+    assert [str(found) for found in find_captures([path])] == [path]
+    assert count(Path(path)) == (50, [])
+
+
+def test_a_pipe_that_ends_within_a_packet(stdin):
+    stdin(LONGER[:-3])
+    assert count(STDIN) == (49, ["cut short"])
+
+
+def test_an_empty_pipe_is_one_sentence(stdin):
+    stdin(b"")
+    with pytest.raises(CaptureError, match=r"^standard input: is empty; record the capture again$"):
+        count(STDIN)
+
+
+def test_a_pipe_that_is_no_capture_is_refused_though_it_goes_on(stdin):
+    number, end = os.pipe()
+    stdin(number)
+    os.write(end, b"a log\n" * 100)
+    with pytest.raises(CaptureError, match=r"^standard input: is text"):
+        count(STDIN)
+    os.close(end)
+    os.close(number)
+
+
+def test_standard_input_may_be_a_file(tmp_path, stdin):
+    path = tmp_path / "capture"
+    path.write_bytes(LONGER)
+    with path.open("rb", buffering=0) as file:
+        stdin(file.fileno())
+        assert find_captures(["-", path]) == [STDIN]
+        assert describe(STDIN) == ("standard input", len(LONGER))
+        assert count(STDIN) == (50, [])
+    path.write_bytes(b"skipped" + LONGER[:-1])
+    with path.open("rb", buffering=0) as file:
+        file.seek(7)
+        stdin(file.fileno())
+        assert count(STDIN) == (49, ["cut short"])
+
+
+def test_standard_input_may_be_a_socket(stdin):
+    near, far = socket.socketpair()
+    stdin(near.fileno())
+    writer = threading.Thread(target=write_slowly, args=(far.detach(), LONGER), daemon=True)
+    writer.start()
+    assert find_captures(["-"]) == [STDIN]
+    assert count(STDIN) == (50, [])
+    writer.join(20)
+    near.close()
+
+
+def test_standard_input_that_is_a_folder_or_closed(tmp_path, stdin):
+    number = os.open(tmp_path, os.O_RDONLY)
+    stdin(number)
+    with pytest.raises(CaptureError, match=r"^standard input: .*directory"):
+        count(STDIN)
+    os.close(number)
+    for attempt in (find_captures, lambda paths: list(read_packets(paths[0]))):
+        with pytest.raises(CaptureError, match=r"^standard input: cannot be read"):
+            attempt([STDIN])
+
+
+def test_a_terminal_sends_no_capture(stdin):
+    main, terminal = os.openpty()
+    stdin(terminal)
+    for attempt in (find_captures, lambda paths: list(read_packets(paths[0]))):
+        with pytest.raises(CaptureError, match=r"^standard input: is a terminal.*tcpdump -w - \| sipscope report -"):
+            attempt([STDIN])
+    os.close(main)
+    os.close(terminal)
+
+
+def test_a_pipe_that_does_not_wait_is_waited_for(stdin):
+    number, end = os.pipe()
+    fcntl.fcntl(number, fcntl.F_SETFL, os.O_NONBLOCK)
+    stdin(number)
+    writer = threading.Thread(target=write_slowly, args=(end, LONGER), daemon=True)
+    writer.start()
+    assert count(STDIN) == (50, [])
+    writer.join(20)
+    os.close(number)
+
+
+def test_a_file_that_grows_is_read_to_its_present_end(tmp_path):
+    path = tmp_path / "capture"
+    path.write_bytes(LONGER[:-30])
+    packets = read_packets(path, block_bytes=500)
+    first = next(packets)
+    with path.open("ab") as file:
+        file.write(LONGER[-30:] + LONGER[24:] + LONGER[24:60])
+    rest = list(packets)
+    assert first.captured + sum(block.captured for block in rest) == 100
+    assert [anomaly.reason for block in rest for anomaly in block.anomalies] == ["cut short"]
+
+
+def test_what_is_said_of_a_capture(tmp_path, stdin):
+    path = tmp_path / "capture"
+    path.write_bytes(gzip.compress(PCAP))
+    assert describe(path) == (str(path), path.stat().st_size)
+    stdin(b"x")
+    assert describe(STDIN) == ("standard input", None)
+    with pytest.raises(CaptureError, match="does not exist"):
+        describe(tmp_path / "nothing")
+
+
+def test_a_stream_can_be_read_like_a_file(tmp_path):
+    path = tmp_path / "capture"
+    path.write_bytes(gzip.compress(LONGER))
+    with open_stream(path) as stream:
+        assert (stream.compressions, stream.size) == (["gzip"], None)
+        assert stream.read(24) + stream.read(0) + stream.read(1000) + stream.read() == LONGER
+        assert stream.read() == stream.read(5) == b""
+        assert stream.flaw is None
+    path.write_bytes(LONGER)
+    with open_stream(path) as stream:
+        assert (stream.compressions, stream.size, len(stream.read())) == ([], len(LONGER), len(LONGER))
+
+
+# --- the whole program
+
+
+@contextmanager
+def running(*arguments, **options):
+    """Run sipscope, and end it if it does not end."""
+    command = [sys.executable, "-m", "analyzer", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("compress", [bytes, zstandard.compress, gzip.compress], ids=["plain", "zstd", "gzip"])
+def test_messages_of_standard_input(compress):
+    with running("messages", "-", stdin=subprocess.PIPE) as process:
+        table, trouble = process.communicate(compress(LONGER), timeout=60)
+    assert trouble == b""
+    assert len(pd.read_csv(io.BytesIO(table))) == 50
+
+
+def test_ctrl_c_ends_the_wait_for_a_pipe():
+    with running("messages", "-", stdin=subprocess.PIPE) as process:
+        process.stdin.write(LONGER)
+        process.stdin.flush()
+        wait_until_asleep(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert process.stderr.read().strip() == b"sipscope: stopped"
+
+
+def wait_until_asleep(number):
+    """Wait until a process has waited for its standard input for a while."""
+    asleep = 0
+    for _ in range(600):
+        asleep = asleep + 1 if "pipe" in Path(f"/proc/{number}/wchan").read_text() else 0
+        if asleep > 3:
+            return
+        time.sleep(0.05)
+    pytest.fail("it never waits for its standard input")
