@@ -14,16 +14,19 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyshark import FileCapture
 
 from analyzer.capture import open_stream
-from analyzer.engines import Packets
+from analyzer.engines import Anomaly, Packets
 from analyzer.engines.rows import (
+    BAD_IP,
+    BAD_TCP,
     BAD_UDP,
     BLOCK_PACKETS,
     CUT,
+    TOO_DEEP,
     Block,
     Ends,
     Flows,
@@ -52,6 +55,12 @@ _NETWORKS = frozenset(("ip", "ipv6"))
 _QUOTING = frozenset(("icmp", "icmpv6"))
 """Protocols within which a packet is quoted, and none of its own."""
 _CARRYING = frozenset(("udp", "tcp"))
+_BOGUS = ("ip.bogus_ip_length", "ip.bogus_ip_version", "ip.bogus_header_length")
+"""The fields by which TShark says that an IP header is wrong."""
+_MOST_NETWORKS = 16
+"""IP packets within each other that are looked at."""
+_NOTES = 100
+"""How many fragments of a block are told one by one."""
 _MOST_FRAGMENTS = 65_536
 _UNPACKED = frozenset(("gzip", "zstd", "lz4"))
 """The compressions that TShark undoes."""
@@ -222,45 +231,46 @@ class _Decoder:
         self._flows = Flows()
         self._next: dict[tuple[str, bytes, int], int] = {}
         """The sequence number that comes next in each half of a decrypted stream."""
-        self._fragments: OrderedDict[int, None] = OrderedDict()
-        """The numbers of fragments whose datagram is not complete."""
+        self._fragments: OrderedDict[int, int] = OrderedDict()
+        """The times, by number, of the fragments whose datagram is not complete."""
 
     def take(self, packet: Any, block: Block) -> None:  # noqa: ANN401 (pyshark has no types)
         """Settle the fate of a packet."""
         number, time = int(packet.number), _nanoseconds(packet.sniff_timestamp)
         block.see(time)
-        network, transport, parts = None, None, 1
-        for layer in packet.layers:
-            name = layer.layer_name
-            if name in _NETWORKS:
-                network, transport = layer, None
-                parts += self._complete(number, layer)
-            elif name in _CARRYING:
-                transport = layer
-            if name in _QUOTING or (name == "udp" and _is_sip(layer)):
-                transport = layer
-                break
-        if network is None:
-            block.set_aside("not ip", parts)
-        elif transport is None and _is_fragment(network):
-            self._keep_fragment(number, block)
-        elif transport is None or transport.layer_name in _QUOTING:
-            block.set_aside(_why(network, transport), parts)
+        found = _descend(packet.layers)
+        parts = 1 + sum(self._complete(number, network) for network in found.networks)
+        network, transport = found.networks[-1] if found.networks else None, found.transport
+        if len(found.networks) > _MOST_NETWORKS:
+            block.reject(number, time, TOO_DEEP, parts)
+        elif transport is None and network is not None and _is_fragment(network):
+            self._keep_fragment(number, time, block)
+        elif flaw := _find_flaw(network, transport, short="_ws.short" in packet):
+            block.reject(number, time, flaw, parts)
+        elif network is None or transport is None:
+            block.set_aside("not ip" if network is None else _why(network, quotes=found.quotes), parts)
         elif transport.layer_name == "udp":
-            _take_udp(_payload(number, time, network, transport), transport, block, parts)
+            block.add_datagram(_payload(number, time, network, transport), parts)
         else:
             self._take_tcp(_payload(number, time, network, transport), transport, packet, block, parts)
 
     def end(self, block: Block) -> None:
         """Settle what waited for more packets."""
-        block.set_aside("fragment", len(self._fragments))
-        self._fragments.clear()
+        while self._fragments:
+            self._give_up(block)
 
-    def _keep_fragment(self, number: int, block: Block) -> None:
-        self._fragments[number] = None
+    def _keep_fragment(self, number: int, time: int, block: Block) -> None:
+        self._fragments[number] = time
         if len(self._fragments) > _MOST_FRAGMENTS:
-            self._fragments.popitem(last=False)
-            block.set_aside("fragment")
+            self._give_up(block)
+
+    def _give_up(self, block: Block) -> None:
+        """Settle the fate of the oldest fragment."""
+        number, time = self._fragments.popitem(last=False)
+        block.set_aside("fragment")
+        if block.aside["fragment"] <= _NOTES:
+            what = "the fragment's datagram was never completed"
+            block.anomalies.append(Anomaly(time, number, "incomplete datagram", what))
 
     def _complete(self, number: int, network: Any) -> int:  # noqa: ANN401
         """Return how many packets before this one carried fragments of the datagram that it completes."""
@@ -298,9 +308,56 @@ class _Decoder:
         return payload._replace(data=data, missing=0, sequence=sequence)
 
 
-def _is_sip(udp: Any) -> bool:  # noqa: ANN401
-    """Say whether a UDP datagram may carry SIP, so that it is no tunnel whatever its ports say."""
-    return holds_sip(_bytes(udp, "udp.payload"), _number(udp, "udp.srcport"), _number(udp, "udp.dstport"))
+class _Found(NamedTuple):
+    """The layers of a packet that matter."""
+
+    networks: list[Any]
+    """IP packets within each other."""
+    transport: Any
+    """UDP or TCP in the innermost of them, if there is either."""
+    quotes: bool
+    """It holds an ICMP message."""
+
+
+def _descend(layers: list[Any]) -> _Found:
+    """Go down to the innermost packet, but not into what ICMP quotes, nor into SIP that looks like a tunnel."""
+    networks: list[Any] = []
+    transport = None
+    for layer in layers:
+        name = layer.layer_name
+        if name in _QUOTING:
+            return _Found(networks, None, quotes=True)
+        if name in _NETWORKS:
+            networks.append(layer)
+            transport = None
+        elif name in _CARRYING:
+            transport = layer
+        if name == "udp" and holds_sip(_udp_payload(layer), *_ports(layer)):
+            break
+    return _Found(networks, transport, quotes=False)
+
+
+def _find_flaw(network: Any, transport: Any, *, short: bool) -> tuple[str, str] | None:  # noqa: ANN401
+    """Return why a packet cannot be decoded, if TShark says so."""
+    if network is None or transport is None:
+        bogus = network is not None and any(network.get_field(name) is not None for name in _BOGUS)
+        return BAD_IP if bogus else CUT if short else None
+    if min(len(address) for address in _addresses(network)) < 4:
+        return CUT
+    return (_find_tcp_flaw if transport.layer_name == "tcp" else _find_udp_flaw)(transport, short=short)
+
+
+def _find_tcp_flaw(tcp: Any, *, short: bool) -> tuple[str, str] | None:  # noqa: ANN401
+    if tcp.get_field("tcp.bogus_header_length") is not None:
+        return BAD_TCP
+    return CUT if (short and not _bytes(tcp, "tcp.payload")) or len(_bytes(tcp, "tcp.seq")) != 4 else None
+
+
+def _find_udp_flaw(udp: Any, *, short: bool) -> tuple[str, str] | None:  # noqa: ANN401
+    size, data = _number(udp, "udp.length"), _udp_payload(udp)
+    if not data and (short or size > 8):
+        return CUT
+    return BAD_UDP if size < 8 and not data else None
 
 
 def _is_fragment(network: Any) -> bool:  # noqa: ANN401
@@ -309,44 +366,40 @@ def _is_fragment(network: Any) -> bool:  # noqa: ANN401
     return bool(_number(network, "ip.flags.mf") or _number(network, "ip.frag_offset"))
 
 
-def _why(network: Any, transport: Any) -> str:  # noqa: ANN401
+def _why(network: Any, *, quotes: bool) -> str:  # noqa: ANN401
     """Return why an IP packet without a payload for us is set aside."""
-    if transport is not None:
-        return reason_of(1)
-    return reason_of(_number(network, "ip.proto", "ipv6.fraghdr.nxt", "ipv6.nxt"))
+    return reason_of(1 if quotes else _number(network, "ip.proto", "ipv6.fraghdr.nxt", "ipv6.nxt"))
 
 
 def _payload(number: int, time: int, network: Any, transport: Any) -> Payload:  # noqa: ANN401
     """Return what a packet carries whose header of UDP or TCP is transport."""
-    name = transport.layer_name
-    data, ends = _bytes(transport, f"{name}.payload"), _ends(network, transport, name)
-    if name == "udp":
+    ttl = _number(network, "ip.ttl", "ipv6.hlim")
+    source, destination = _addresses(network)
+    source_port, destination_port = _ports(transport)
+    ends = Ends(ttl, source, source_port, destination, destination_port)
+    if transport.layer_name == "udp":
+        data = _udp_payload(transport)
         return Payload(number, time, ends, data, max(_number(transport, "udp.length") - 8 - len(data), 0))
+    data = _bytes(transport, "tcp.payload")
     missing = max(_number(transport, "tcp.len") - len(data), 0)
     sequence = int.from_bytes(_bytes(transport, "tcp.seq"))
     return Payload(number, time, ends, data, missing, sequence, _number(transport, "tcp.flags"))
 
 
-def _take_udp(payload: Payload, udp: Any, block: Block, parts: int) -> None:  # noqa: ANN401
-    size = _number(udp, "udp.length")
-    if 0 < size < 8:
-        block.reject(payload.number, payload.time, BAD_UDP, parts)
-    elif size > 8 and not payload.data:
-        block.reject(payload.number, payload.time, CUT, parts)
-    else:
-        block.add_datagram(payload, parts)
+def _addresses(network: Any) -> tuple[bytes, bytes]:  # noqa: ANN401
+    name = network.layer_name
+    return _bytes(network, f"{name}.src"), _bytes(network, f"{name}.dst")
 
 
-def _ends(network: Any, transport: Any, name: str) -> Ends:  # noqa: ANN401
-    six = network.layer_name == "ipv6"
-    source, destination = ("ipv6.src", "ipv6.dst") if six else ("ip.src", "ip.dst")
-    return Ends(
-        _number(network, "ipv6.hlim" if six else "ip.ttl"),
-        _bytes(network, source),
-        _number(transport, f"{name}.srcport"),
-        _bytes(network, destination),
-        _number(transport, f"{name}.dstport"),
-    )
+def _ports(transport: Any) -> tuple[int, int]:  # noqa: ANN401
+    name = transport.layer_name
+    return _number(transport, f"{name}.srcport"), _number(transport, f"{name}.dstport")
+
+
+def _udp_payload(udp: Any) -> bytes:  # noqa: ANN401
+    """Return the payload of a UDP datagram; TShark adds what lies behind it in its packet."""
+    data, size = _bytes(udp, "udp.payload"), _number(udp, "udp.length")
+    return data[: size - 8] if size >= 8 else data
 
 
 def _nanoseconds(timestamp: str | None) -> int:
@@ -368,7 +421,10 @@ def _number(layer: Any, *names: str) -> int:  # noqa: ANN401
     for name in names:
         field = layer.get_field(name)
         if field is not None:
-            return int(field.show, 0)
+            try:
+                return int(field.show, 0)
+            except ValueError:
+                return int(field.show == "True")
     return 0
 
 

@@ -44,6 +44,8 @@ _MOST_BYTES = 1 << 18
 """Bytes of a packet that Scapy is asked for: by its own bound, packets of segmentation offload would be cut."""
 _MOST_LAYERS = 16
 """Packets within each other, and datagrams put together, that are looked at."""
+_OLD_TAGS = (0x9100, 0x9200)
+"""Ethernet types of VLAN tags, from before 802.1ad, that Scapy does not know."""
 _PACKET_BLOCKS = (2, 3, 6)
 _EXTENSIONS = frozenset((0, 43, 44, 51, 60, 135, 139, 140))
 _MOST_EXTENSIONS = 16
@@ -86,6 +88,12 @@ def _load() -> None:
             import_module(f"scapy.{name}")
     finally:
         main.SCAPY_CACHE_FOLDER = folder
+    layers, bind = import_module("scapy.layers.l2"), import_module("scapy.packet").bind_layers
+    for lower in (layers.Ether, layers.Dot1Q):
+        known = {fields.get("type") for fields, _ in lower.payload_guess}
+        for tag in _OLD_TAGS:
+            if tag not in known:
+                bind(lower, layers.Dot1Q, type=tag)
 
 
 # --- the file
@@ -286,6 +294,9 @@ class _Network(NamedTuple):
         """Settle its fate."""
         spare = max(self.frame.wire - len(self.frame.data), 0)
         data = self.data
+        if len(data) < (40 if data[:1] >= b"\x60" else 20):
+            self._reject(CUT)
+            return
         if data[0] >> 4 == 6:
             self._take_ipv6(40 + (int.from_bytes(data[4:6]) or len(data) - 40 + spare))
             return
@@ -341,6 +352,8 @@ class _Network(NamedTuple):
             self._take_udp(at, end)
         elif protocol == 6:
             self._take_tcp(at, end)
+        elif protocol == 51 and len(self.data) >= at + 8:  # in IPv4: an authentication header (RFC 4302)
+            self._take_transport(self.data[at], at + (self.data[at + 1] + 2) * 4, end)
         else:
             self.block.set_aside(reason_of(protocol), self.frame.parts)
 
