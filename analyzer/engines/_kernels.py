@@ -5,7 +5,7 @@ reads only between start and stop: compiled code does not check bounds, and the 
 numbers from the wire are int64 before anything is computed with them, and are compared before they are used.
 """
 
-# ruff: noqa: FBT001, PLR0917 (kernels are called by position)
+# ruff: noqa: FBT001, PLR0917, SIM109, SIM110 (kernels are called by position, and compile best as flat loops)
 
 from typing import Any
 
@@ -52,15 +52,32 @@ PENDING = 24  # a fragment whose fate is not settled yet
 
 # --- what is to be decoded next; all are above the fates
 NEXT = 32
-ETHERNET = 32
-IP = 33  # of the version that its first bits tell
-PPP = 34
-LABELS = 35  # MPLS
-HOMER = 36  # a HEP3 packet
-PIECE = 37  # a fragment: at its payload in IPv4, at its fragment header in IPv6
+IP = 32  # of the version that its first bits tell
+IPV4 = 33
+IPV6 = 34
+TYPE = 35  # an Ethernet type and what follows
+PPP = 36
+LABELS = 37  # MPLS
+UDP = 38
+TCP_HEADER = 39
+GRE_HEADER = 40
+PAYLOAD = 41  # of UDP, and no SIP
+HOMER = 42  # a HEP3 packet
+PIECE = 43  # a fragment: at its payload in IPv4, at its fragment header in IPv6
+DATAGRAM = 44  # the payload of UDP
+STREAM = 45  # a TCP segment, at its header
+LETTER = 46  # the payload of a HEP3 packet
 CHAIN = 256  # plus an IP protocol: what follows an IP header
-ETHERTYPE = 1 << 10  # plus an Ethernet type
+ETHERTYPE = 1 << 10  # plus an Ethernet type: what follows it
 GUESS = 1 << 20  # added where only a port, or the look of the bytes, tells that this is next
+
+EXTENSION = 255
+PROTOCOLS = np.full(256, OTHER_PROTOCOL, np.uint8)
+"""What an IP protocol is; EXTENSION where another header follows, unencrypted."""
+PROTOCOLS[[0, 43, 44, 51, 60, 135, 139, 140]] = EXTENSION
+PROTOCOLS[[1, 58]] = ICMP
+PROTOCOLS[[4, 6, 17, 41, 47]] = IPV4, TCP_HEADER, UDP, IPV6, GRE_HEADER
+PROTOCOLS[[97, 115, 132, 137, 143]] = TYPE, OTHER_TUNNEL, SCTP, LABELS, TYPE
 
 # --- why a walk ended: its second result
 MORE = 0  # the bytes end within a record
@@ -95,11 +112,11 @@ ROW = np.dtype(
         ("destination_port", np.uint16),
         ("ttl", np.uint8),
         ("transport", np.uint8),
+        ("flags", np.uint8),  # this and the next of TCP segments only
+        ("sequence", np.uint32),
     ]
 )
 """A packet that may carry SIP; addresses are the bits of uint64."""
-PART_OF_STREAM = np.dtype([*ROW.descr[:-1], ("flags", np.uint8), ("sequence", np.uint32)])
-"""A TCP segment."""
 ODD = np.dtype([("number", np.int64), ("time", np.int64), ("fate", np.int64)])
 """An unreadable packet."""
 LINK = np.dtype(
@@ -113,7 +130,7 @@ LINK = np.dtype(
 )
 """An interface."""
 SHOWN = 8
-DATAGRAM = np.dtype(
+FACTS = np.dtype(
     [
         ("time", np.int64),  # of the first fragment that came
         ("number", np.int64),  # of the same
@@ -153,14 +170,28 @@ OLDEST = 2
 NEWEST = 3
 LIMIT = 4  # how many places may be used
 SECRET = 5  # makes hashes that nobody who writes packets can foresee
-STATE = 6
+ASKED = 6  # the chain of the key that is looked for
+STATE = 7
+
+# --- the index into the links of a place
+CHAINED = 0  # the next place in the chain
+OLDER = 1
+NEWER = 2
+CHAIN_OF = 3
+
+# --- the index into what is known of spare chunks
+SPARE = 0  # the first one
+UNUSED = 1  # the first one that was never used
+LEFT = 2  # how many may still be used
+
+VERSION_6 = 1 << 40  # in the key of a datagram
 
 TABLE = np.dtype(
     [
         ("state", np.int64, (STATE,)),
         ("keys", np.int64, (PLACES + 1, KEY)),  # the last is the one that is looked for
         ("heads", np.int32, (PLACES,)),  # the first place of each chain, -1 if there is none
-        ("links", np.int32, (PLACES, 3)),  # the next place in the chain, the next older and the next newer one
+        ("links", np.int32, (PLACES, 4)),
     ]
 )
 """A hash table of numbered places, each in a chain (by hash) and in a queue (by age)."""
@@ -168,10 +199,10 @@ MEMORY = np.dtype(
     [
         ("flows", TABLE),  # TCP flows in which SIP was seen
         ("datagrams", TABLE),  # those of which fragments came
-        ("facts", DATAGRAM, (PLACES,)),
+        ("facts", FACTS, (PLACES,)),
         ("units", np.uint64, (PLACES, WORDS)),  # a bit for each unit of eight bytes that came
         ("chunks", np.int32, (PLACES, CHUNKS)),  # where in the pool the bytes are, -1 where there are none
-        ("spare", np.int64, (3,)),  # the first spare chunk, the first unused one, and how many may be used
+        ("spare", np.int64, (3,)),  # chunks
         ("after", np.int32, (POOL,)),  # the chunk that is spare after this one
         ("pool", np.uint8, (POOL, CHUNK)),
     ]
@@ -188,9 +219,9 @@ WRITTEN = np.dtype(
         ("tally", np.int64, (TALLY,)),
         ("fates", np.int64, (FATES,)),
         ("rows", ROW, (ROWS_AT_ONCE,)),
-        ("segments", PART_OF_STREAM, (ROWS_AT_ONCE,)),
+        ("segments", ROW, (ROWS_AT_ONCE,)),
         ("odd", ODD, (NOTES,)),
-        ("lost", DATAGRAM, (NOTES,)),  # those that were given up, and those that clashed
+        ("lost", FACTS, (NOTES,)),  # those that were given up, and those that clashed
     ]
 )
 
@@ -417,109 +448,107 @@ def is_request_line(data: np.ndarray, start: int, method_stop: int, stop: int, s
     return has_sip_scheme(data, uri, end) or (sip_port and not has_other_version(data, uri, end))
 
 
-# --- from link to payload: each function returns a Place
+# --- from link to payload: each function decodes one layer
 
 
 @PART
 def decode_link(data: np.ndarray, at: int, stop: int, end: int, link: int) -> Place:
-    """Decode the packet data[at:stop] of a link type; on the wire it ended at end."""
+    """Say what begins in the packet data[at:stop] of a link type; on the wire it ended at end."""
+    what = np.int64(LINK_TYPE)
     if link == 1:
-        return decode_ethernet(data, at, stop, end)
+        return TYPE, at, at + 12, stop, end
     if link == 113:
-        return decode_ethertype(data, at + 14, stop, end)
+        return TYPE, at, at + 14, stop, end
     if link == 276:
-        if stop - at < 20:
-            return CUT, at, at, stop, end
-        return decode_after(data, at + 20, stop, end, big16(data, at))
-    if link == 12 or link == 14 or link == 101 or link == 228 or link == 229:
-        if stop - at >= 1 and ((link == 228 and data[at] >> 4 != 4) or (link == 229 and data[at] >> 4 != 6)):
-            return BAD_IP, at, at, stop, end
-        return decode_ip(data, at, stop, end)
-    if link == 0 or link == 108:
-        return decode_null(data, at, stop, end)
-    if link == 9:
-        return decode_ppp(data, at, stop, end)
-    if link == 51:
-        return decode_pppoe(data, at, stop, end)
-    if link == 104:  # Cisco HDLC
-        return decode_ethertype(data, at + 2, stop, end)
-    return LINK_TYPE, at, at, stop, end
+        what, at = (ETHERTYPE + big16(data, at), at + 20) if stop - at >= 20 else (CUT, at)
+    elif link == 12 or link == 14 or link == 101:
+        what = np.int64(IP)
+    elif link == 228:
+        what = np.int64(IPV4)
+    elif link == 229:
+        what = np.int64(IPV6)
+    elif link == 9:
+        what = np.int64(PPP)
+    elif link == 51:
+        what = np.int64(ETHERTYPE + 0x8864)
+    elif link == 104:  # Cisco HDLC
+        what, at = np.int64(TYPE), at + 2
+    elif link == 0 or link == 108:
+        what, at = decode_family(data, at, stop), at + 4
+    return what, at, at, stop, end
 
 
 @PART
-def decode_layer(data: np.ndarray, what: int, ip: int, at: int, stop: int, end: int) -> Place:
-    """Decode the layer at at, which is what: one from NEXT on, but no PIECE."""
-    if what >= ETHERTYPE:
-        return decode_after(data, at, stop, end, what - ETHERTYPE)
-    if what >= CHAIN:
-        if data[ip] >> 4 == 6:
-            return decode_chain(data, ip, at, stop, end, what - CHAIN)
-        return decode_protocol(data, ip, at, stop, end, what - CHAIN)
-    if what == ETHERNET:
-        return decode_ethernet(data, at, stop, end)
-    if what == IP:
-        return decode_ip(data, at, stop, end)
-    if what == PPP:
-        return decode_ppp(data, at, stop, end)
-    return decode_mpls(data, at, stop, end)
-
-
-@PART
-def decode_null(data: np.ndarray, at: int, stop: int, end: int) -> Place:
-    """Decode after a BSD address family of four bytes, in either byte order."""
+def decode_family(data: np.ndarray, at: int, stop: int) -> int:
+    """Say what follows a BSD address family of four bytes, in either byte order."""
     if stop - at < 4:
-        return CUT, at, at, stop, end
+        return CUT
     family = big32(data, at)
     if family > 0xFFFF:
         family = number32(data, at, False)
     if family == 2:
-        return decode_ipv4(data, at + 4, stop, end)
+        return IPV4
     if family == 10 or family == 23 or family == 24 or family == 28 or family == 30:  # Linux, Windows, three BSDs
-        return decode_ipv6(data, at + 4, stop, end)
-    return NOT_IP, at, at, stop, end
+        return IPV6
+    return NOT_IP
 
 
 @PART
-def decode_ethernet(data: np.ndarray, at: int, stop: int, end: int) -> Place:
-    """Decode an Ethernet header."""
-    return decode_ethertype(data, at + 12, stop, end)
+def decode_layer(data: np.ndarray, what: int, ip: int, at: int, stop: int, end: int) -> Place:
+    """Decode the layer at at, which is what."""
+    if what >= ETHERTYPE or what == TYPE:
+        return decode_ethertype(data, what, ip, at, stop, end)
+    if what >= CHAIN:
+        return decode_chain(data, what - CHAIN, ip, at, stop, end)
+    if what == UDP:
+        return decode_udp(data, ip, at, stop, end)
+    if what <= IPV6:
+        return decode_ip(data, what, at, stop, end)
+    if what == TCP_HEADER:
+        return decode_tcp(data, ip, at, stop, end)
+    if what == PPP:
+        return decode_ppp(data, ip, at, stop, end)
+    if what == GRE_HEADER:
+        return decode_gre(data, ip, at, stop, end)
+    if what == PAYLOAD:
+        return decode_payload(data, ip, at, stop, end)
+    return decode_mpls(data, ip, at, stop, end)
 
 
 @PART
-def decode_ethertype(data: np.ndarray, at: int, stop: int, end: int) -> Place:
-    """Decode what follows the Ethernet type at at."""
-    if stop - at < 2:
-        return CUT, at, at, stop, end
-    return decode_after(data, at + 2, stop, end, big16(data, at))
-
-
-@PART
-def decode_after(data: np.ndarray, at: int, stop: int, end: int, ethertype: int) -> Place:
-    """Decode what begins at at and is of ethertype; VLAN tags (802.1Q, 802.1ad) are passed over."""
+def decode_ethertype(data: np.ndarray, what: int, ip: int, at: int, stop: int, end: int) -> Place:
+    """Decode what an Ethernet type at at, or the one in what, tells; VLAN tags (802.1Q, 802.1ad) are passed over."""
+    ethertype = what - ETHERTYPE
+    if what == TYPE:
+        if stop - at < 2:
+            return CUT, ip, at, stop, end
+        ethertype = big16(data, at)
+        at += 2
     tags = 0
     while is_tag(ethertype):
-        if tags == MAX_TAGS:
-            return TOO_DEEP, at, at, stop, end
-        if stop - at < 4:
-            return CUT, at, at, stop, end
+        if tags == MAX_TAGS or stop - at < 4:
+            return (TOO_DEEP if tags == MAX_TAGS else CUT), ip, at, stop, end
         ethertype = big16(data, at + 2)
         at += 4
         tags += 1
     if ethertype == 0x0800:
-        return decode_ipv4(data, at, stop, end)
+        return IPV4, ip, at, stop, end
     if ethertype == 0x86DD:
-        return decode_ipv6(data, at, stop, end)
-    if ethertype == 0x8864:
-        return decode_pppoe(data, at, stop, end)
+        return IPV6, ip, at, stop, end
     if ethertype == 0x8847 or ethertype == 0x8848:
-        return LABELS, at, at, stop, end
+        return LABELS, ip, at, stop, end
     if ethertype == 0x88E7:  # 802.1ah: flags and a service, then a frame
-        return ETHERNET, at, at + 4, stop, end
-    if ethertype == 0x894F:  # network service header
-        return OTHER_TUNNEL, at, at, stop, end
+        return TYPE, ip, at + 16, stop, end
+    if ethertype == 0x8864:
+        if stop - at < 6:
+            return CUT, ip, at, stop, end
+        if data[at] != 0x11 or data[at + 1] != 0:  # of PPPoE (RFC 2516) no session
+            return PPPOE, ip, at, stop, end
+        end = min(end, at + 6 + big16(data, at + 4))
+        return PPP, ip, at + 6, min(stop, end), end
     if ethertype <= 1500:
-        return decode_llc(data, at, stop, end, ethertype)
-    return NOT_IP, at, at, stop, end
+        return decode_llc(data, ip, at, stop, min(end, at + ethertype))
+    return (OTHER_TUNNEL if ethertype == 0x894F else NOT_IP), ip, at, stop, end  # network service header
 
 
 @PART
@@ -529,74 +558,59 @@ def is_tag(ethertype: int) -> bool:
 
 
 @PART
-def decode_llc(data: np.ndarray, at: int, stop: int, end: int, size: int) -> Place:
-    """Decode a frame of IEEE 802.3 with that many bytes: IP in LLC, or with a SNAP header (RFC 1042)."""
-    end = min(end, at + size)
+def decode_llc(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
+    """Decode a frame of IEEE 802.3: IP in LLC, or with a SNAP header (RFC 1042)."""
     stop = min(stop, end)
-    if stop - at < 3:
-        return NOT_IP, at, at, stop, end
-    if data[at] == 6 and data[at + 1] == 6 and data[at + 2] == 3:
-        return decode_ip(data, at + 3, stop, end)
-    if stop - at < 8 or big32(data, at) != 0xAAAA0300 or data[at + 4] != 0 or data[at + 5] != 0:
-        return NOT_IP, at, at, stop, end
-    return ETHERTYPE + big16(data, at + 6), at, at + 8, stop, end
+    if stop - at >= 3 and data[at] == 6 and data[at + 1] == 6 and data[at + 2] == 3:
+        return IP, ip, at + 3, stop, end
+    if stop - at >= 8 and big32(data, at) == 0xAAAA0300 and data[at + 4] == 0 and data[at + 5] == 0:
+        return ETHERTYPE + big16(data, at + 6), ip, at + 8, stop, end
+    return NOT_IP, ip, at, stop, end
 
 
 @PART
-def decode_pppoe(data: np.ndarray, at: int, stop: int, end: int) -> Place:
-    """Decode the header of a PPPoE session (RFC 2516)."""
-    if stop - at < 6:
-        return CUT, at, at, stop, end
-    if data[at] != 0x11 or data[at + 1] != 0:
-        return PPPOE, at, at, stop, end
-    end = min(end, at + 6 + big16(data, at + 4))
-    return PPP, at, at + 6, min(stop, end), end
-
-
-@PART
-def decode_ppp(data: np.ndarray, at: int, stop: int, end: int) -> Place:
+def decode_ppp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
     """Decode a PPP frame (RFC 1661), with or without address and control, the protocol in one byte or two."""
     if stop - at >= 2 and data[at] == 0xFF and data[at + 1] == 3:
         at += 2
     if stop - at < 2:
-        return CUT, at, at, stop, end
+        return CUT, ip, at, stop, end
     size = 1 if data[at] & 1 else 2
     protocol = np.int64(data[at]) if size == 1 else big16(data, at)
-    at += size
+    what = NOT_IP
     if protocol == 0x21:
-        return decode_ipv4(data, at, stop, end)
-    if protocol == 0x57:
-        return decode_ipv6(data, at, stop, end)
-    if protocol == 0x281:
-        return LABELS, at, at, stop, end
-    return NOT_IP, at, at, stop, end
+        what = IPV4
+    elif protocol == 0x57:
+        what = IPV6
+    elif protocol == 0x281:
+        what = LABELS
+    return what, ip, at + size, stop, end
 
 
 @PART
-def decode_mpls(data: np.ndarray, at: int, stop: int, end: int) -> Place:
+def decode_mpls(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
     """Decode a stack of MPLS labels (RFC 3032) and guess what it carries: IP, or a pseudo-wire with Ethernet."""
-    for _ in range(MAX_LAYERS):
-        if stop - at < 4:
-            return CUT, at, at, stop, end
-        bottom = data[at + 2] & 1
+    labels = 0
+    bottom = False
+    while not bottom:
+        if labels == MAX_LAYERS or stop - at < 4:
+            return (TOO_DEEP if labels == MAX_LAYERS else CUT), ip, at, stop, end
+        bottom = data[at + 2] & 1 == 1
         at += 4
-        if bottom:
-            break
-    else:
-        return TOO_DEEP, at, at, stop, end
+        labels += 1
     if stop - at < 20:
-        return CUT, at, at, stop, end
+        return CUT, ip, at, stop, end
     version = data[at] >> 4
-    room = end - at
-    if version == 4 and data[at] & 15 >= 5 and big16(data, at + 2) <= room:
-        return IP | GUESS, at, at, stop, end
-    if version == 6 and big16(data, at + 4) <= room - 40:
-        return IP | GUESS, at, at, stop, end
-    if version == 0 and not is_carried(big16(data, at + 12)):  # a control word (RFC 4448)
+    if version == 4 and data[at] & 15 >= 5 and big16(data, at + 2) <= end - at:
+        return IPV4 | GUESS, ip, at, stop, end
+    if version == 6 and big16(data, at + 4) <= end - at - 40:
+        return IPV6 | GUESS, ip, at, stop, end
+    at += 12
+    if version == 0 and not is_carried(big16(data, at)):  # a control word (RFC 4448)
         at += 4
-        if stop - at < 14 or not is_carried(big16(data, at + 12)):
-            return MPLS, at, at, stop, end
-    return ETHERNET | GUESS, at, at, stop, end
+        if not is_carried(big16(data, at)):
+            return MPLS, ip, at, stop, end
+    return TYPE | GUESS, ip, at, stop, end
 
 
 @PART
@@ -609,57 +623,44 @@ def is_carried(ethertype: int) -> bool:
 
 
 @PART
-def decode_ip(data: np.ndarray, at: int, stop: int, end: int) -> Place:
-    """Decode IP of the version that is in its first bits."""
-    if stop - at < 1:
-        return CUT, at, at, stop, end
-    if data[at] >> 4 == 4:
-        return decode_ipv4(data, at, stop, end)
-    return decode_ipv6(data, at, stop, end)
-
-
-@PART
-def decode_ipv4(data: np.ndarray, ip: int, stop: int, end: int) -> Place:
-    """Decode an IPv4 header (RFC 791) and what follows."""
+def decode_ip(data: np.ndarray, what: int, ip: int, stop: int, end: int) -> Place:
+    """Decode a header of IPv4 (RFC 791) or IPv6 (RFC 8200), or of what the first bits tell."""
     if stop - ip < 20:
         return CUT, ip, ip, stop, end
-    header = np.int64(data[ip] & 15) * 4
-    total = big16(data, ip + 2)
-    if total == 0:  # left to the network card (segmentation offload)
-        total = end - ip
-    if data[ip] >> 4 != 4 or header < 20 or total < header:
+    version = data[ip] >> 4
+    if version == 4 and what != IPV6:
+        header = np.int64(data[ip] & 15) * 4
+        total = big16(data, ip + 2)
+        if total == 0:  # left to the network card (segmentation offload)
+            total = end - ip
+        if header < 20 or total < header:
+            return BAD_IP, ip, ip, stop, end
+        if stop - ip < header:
+            return CUT, ip, ip, stop, end
+        end = ip + total
+        part = big16(data, ip + 6) & 0x3FFF
+        return (PIECE if part else CHAIN + np.int64(data[ip + 9])), ip, ip + header, min(stop, end), end
+    if version != 6 or what == IPV4:
         return BAD_IP, ip, ip, stop, end
-    if stop - ip < header:
-        return CUT, ip, ip, stop, end
-    end = ip + total
-    stop = min(stop, end)
-    if big16(data, ip + 6) & 0x3FFF:
-        return PIECE, ip, ip + header, stop, end
-    return decode_protocol(data, ip, ip + header, stop, end, np.int64(data[ip + 9]))
-
-
-@PART
-def decode_ipv6(data: np.ndarray, ip: int, stop: int, end: int) -> Place:
-    """Decode an IPv6 header (RFC 8200) and what follows."""
     if stop - ip < 40:
         return CUT, ip, ip, stop, end
-    if data[ip] >> 4 != 6:
-        return BAD_IP, ip, ip, stop, end
     size = big16(data, ip + 4)
     end = ip + 40 + size if size else max(end, ip + 40)  # without: a jumbogram (RFC 2675), or segmentation offload
-    return decode_chain(data, ip, ip + 40, min(stop, end), end, np.int64(data[ip + 6]))
+    return CHAIN + np.int64(data[ip + 6]), ip, ip + 40, min(stop, end), end
 
 
 @PART
-def decode_chain(data: np.ndarray, ip: int, at: int, stop: int, end: int, protocol: int) -> Place:
-    """Decode the IPv6 extension headers from at on, and what follows."""
-    for _ in range(MAX_EXTENSIONS):
-        if not is_extension(protocol):
-            return decode_protocol(data, ip, at, stop, end, protocol)
+def decode_chain(data: np.ndarray, protocol: int, ip: int, at: int, stop: int, end: int) -> Place:
+    """Say what begins at at, in the IP packet at ip; IPv6 extension headers are passed over, in IPv4 only AH."""
+    version = data[ip] >> 4
+    headers = 0
+    while PROTOCOLS[protocol] == EXTENSION and (version == 6 or protocol == 51):
         if end - at < 8:
             return BAD_IP, ip, at, stop, end
         if stop - at < 8:
             return CUT, ip, at, stop, end
+        if headers == MAX_EXTENSIONS:
+            return TOO_DEEP, ip, at, stop, end
         if protocol == 44:
             if big16(data, at + 2) & 0xFFF9:  # an atomic fragment (RFC 6946) is a whole
                 return PIECE, ip, at, stop, end
@@ -670,46 +671,13 @@ def decode_chain(data: np.ndarray, ip: int, at: int, stop: int, end: int, protoc
             size = (np.int64(data[at + 1]) + 1) * 8
         protocol = np.int64(data[at])
         at += size
-    return TOO_DEEP, ip, at, stop, end
-
-
-@PART
-def is_extension(protocol: int) -> bool:
-    """Say whether an IPv6 header of that protocol is followed by another header, unencrypted."""
-    return (
-        protocol == 0 or protocol == 43 or protocol == 44 or protocol == 51 or protocol == 60
-        or protocol == 135 or protocol == 139 or protocol == 140
-    )  # fmt: skip
-
-
-@PART
-def decode_protocol(data: np.ndarray, ip: int, at: int, stop: int, end: int, protocol: int) -> Place:
-    """Decode what begins at at, in the IP packet that begins at ip and ends at end."""
-    if protocol == 17:
-        return decode_udp(data, ip, at, stop, end)
-    if protocol == 6:
-        return decode_tcp(data, ip, at, stop, end)
-    if protocol == 1 or protocol == 58:
-        return ICMP, ip, at, stop, end
-    if protocol == 132:
-        return SCTP, ip, at, stop, end
-    if protocol == 47:
-        return decode_gre(data, ip, at, stop, end)
-    if protocol == 4:
-        return ETHERTYPE + 0x0800, ip, at, stop, end
-    if protocol == 41:
-        return ETHERTYPE + 0x86DD, ip, at, stop, end
-    if protocol == 137:
-        return LABELS, ip, at, stop, end
+        headers += 1
     if protocol == 97:  # EtherIP (RFC 3378)
-        return ETHERNET, ip, at + 2, stop, end
-    if protocol == 143:
-        return ETHERNET, ip, at, stop, end
-    if protocol == 51 and stop - at >= 8:  # in IPv4: an authentication header (RFC 4302)
-        return CHAIN + np.int64(data[at]), ip, at + (np.int64(data[at + 1]) + 2) * 4, stop, end
-    if protocol == 115:  # L2TP version 3
-        return OTHER_TUNNEL, ip, at, stop, end
-    return OTHER_PROTOCOL, ip, at, stop, end
+        at += 14
+    elif protocol == 143:  # Ethernet
+        at += 12
+    what = np.int64(PROTOCOLS[protocol])
+    return (what if what != EXTENSION else OTHER_PROTOCOL), ip, at, stop, end
 
 
 @PART
@@ -719,41 +687,34 @@ def decode_gre(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place
         return CUT, ip, at, stop, end
     flags = big16(data, at)
     ethertype = big16(data, at + 2)
-    version = flags & 7
-    if version == 1 and ethertype == 0x880B and stop - at >= 8:
+    if flags & 7 == 1 and ethertype == 0x880B and stop - at >= 8:
         size = big16(data, at + 4)
         at += 8 + (4 if flags & 0x1000 else 0) + (4 if flags & 0x80 else 0)
         end = min(end, at + size)
         return (PPP if size else GRE), ip, at, min(stop, end), end
-    if version != 0 or flags & 0x4000:  # source routes (RFC 1701) are gone
+    if flags & 7 or flags & 0x4000:  # source routes (RFC 1701) are gone
         return GRE, ip, at, stop, end
     at += 4 + (4 if flags & 0x8000 else 0) + (4 if flags & 0x2000 else 0) + (4 if flags & 0x1000 else 0)
     if ethertype == 0x88BE:  # ERSPAN I, or II with a header
-        return ETHERNET, ip, at + (8 if flags & 0x1000 else 0), stop, end
-    if ethertype == 0x22EB:
-        return decode_erspan(data, ip, at, stop, end)
+        return TYPE, ip, at + (20 if flags & 0x1000 else 12), stop, end
     if ethertype == 0x6558:
-        return ETHERNET, ip, at, stop, end
+        return TYPE, ip, at + 12, stop, end
     if ethertype == 0x880B:
         return PPP, ip, at, stop, end
-    return (ETHERTYPE + ethertype if is_carried(ethertype) else GRE), ip, at, stop, end
-
-
-@PART
-def decode_erspan(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
-    """Decode a header of ERSPAN III (draft-foschiano-erspan)."""
+    if ethertype != 0x22EB:
+        return (ETHERTYPE + ethertype if is_carried(ethertype) else GRE), ip, at, stop, end
     if stop - at < 12:
         return CUT, ip, at, stop, end
-    kind = data[at + 10] >> 2 & 31
+    kind = data[at + 10] >> 2 & 31  # ERSPAN III (draft-foschiano-erspan)
     at += 20 if data[at + 11] & 1 else 12
     if kind == 0:
-        return ETHERNET, ip, at, stop, end
+        return TYPE, ip, at + 12, stop, end
     return (IP if kind == 2 else GRE), ip, at, stop, end
 
 
 @PART
 def decode_udp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
-    """Decode a UDP header (RFC 768); a payload that may be SIP is none of a tunnel, whatever the ports."""
+    """Decode a UDP header (RFC 768)."""
     if end - at < 8:
         return BAD_IP, ip, at, stop, end
     if stop - at < 8:
@@ -765,31 +726,41 @@ def decode_udp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place
         return BAD_UDP, ip, at, stop, end
     end = min(end, at + size)
     stop = min(stop, end)
-    source = big16(data, at)
-    destination = big16(data, at + 2)
     at += 8
-    if stop == at and end > at:
-        return CUT, ip, at, stop, end
-    if may_be_sip(data, at, stop, source == SIP_PORT or destination == SIP_PORT):
-        return SIP, ip, at, stop, end
-    return decode_payload(data, ip, at, stop, end, source, destination)
+    return (CUT if stop == at and end > at else DATAGRAM), ip, at, stop, end
 
 
 @PART
-def decode_payload(
-    data: np.ndarray, ip: int, at: int, stop: int, end: int, source: int, destination: int
-) -> Place:  # fmt: skip
+def decode_tcp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
+    """Decode a TCP header (RFC 9293 section 3.1)."""
+    if end - at < 20:
+        return BAD_IP, ip, at, stop, end
+    if stop - at < 20:
+        return CUT, ip, at, stop, end
+    header = np.int64(data[at + 12] >> 4) * 4
+    return (BAD_TCP if header < 20 or header > end - at else STREAM), ip, at, stop, end
+
+
+@PART
+def decode_payload(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
     """Decode a UDP payload that is no SIP: a tunnel, by its ports or its magic, and by the form of its header."""
     if stop - at < 8:
         return NO_SIP, ip, at, stop, end
+    source = big16(data, at - 8)
+    destination = big16(data, at - 6)
     word = big32(data, at)
     if word == 0x48455033:
         return HOMER, ip, at, stop, end
     if destination == 4789 or destination == 8472:
         if word == 0x08000000 and data[at + 7] == 0:  # VXLAN (RFC 7348)
-            return ETHERNET | GUESS, ip, at + 8, stop, end
+            return TYPE | GUESS, ip, at + 20, stop, end
     elif destination == 6081:
-        return decode_geneve(data, ip, at, stop, end)
+        if data[at] >> 6 == 0 and data[at + 1] & 0x3F == 0 and data[at + 7] == 0:  # Geneve (RFC 8926)
+            ethertype = word & 0xFFFF
+            at += 8 + 4 * np.int64(data[at] & 0x3F)
+            if ethertype == 0x6558:
+                return TYPE | GUESS, ip, at + 12, stop, end
+            return ((ETHERTYPE + ethertype) | GUESS if is_carried(ethertype) else UDP_TUNNEL), ip, at, stop, end
     elif destination == 2152 or source == 2152:
         return decode_gtp(data, ip, at, stop, end)
     elif destination == 1701 or source == 1701:
@@ -797,20 +768,6 @@ def decode_payload(
     elif destination == 6635:  # MPLS (RFC 7510)
         return LABELS | GUESS, ip, at, stop, end
     return NO_SIP, ip, at, stop, end
-
-
-@PART
-def decode_geneve(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
-    """Decode a Geneve header and its options (RFC 8926); at least eight bytes were captured."""
-    ethertype = big16(data, at + 2)
-    if data[at] >> 6 or data[at + 1] & 0x3F or data[at + 7]:
-        return NO_SIP, ip, at, stop, end
-    at += 8 + 4 * np.int64(data[at] & 0x3F)
-    if ethertype == 0x6558:
-        return ETHERNET | GUESS, ip, at, stop, end
-    if is_carried(ethertype):
-        return (ETHERTYPE + ethertype) | GUESS, ip, at, stop, end
-    return UDP_TUNNEL, ip, at, stop, end
 
 
 @PART
@@ -824,18 +781,16 @@ def decode_gtp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place
     end = min(end, at + 8 + big16(data, at + 2))
     stop = min(stop, end)
     at += 8
-    if not flags & 7:
+    if flags & 7 == 0:
         return IP | GUESS, ip, at, stop, end
     at += 4
-    for _ in range(MAX_EXTENSIONS):
-        if stop - at < 1:
-            break
-        if not flags & 4 or data[at - 1] == 0:
-            return IP | GUESS, ip, at, stop, end
-        if data[at] == 0:
-            break
+    headers = 0
+    while stop > at and flags & 4 and data[at - 1]:
+        if headers == MAX_EXTENSIONS or data[at] == 0:
+            return UDP_TUNNEL, ip, at, stop, end
         at += 4 * np.int64(data[at])
-    return UDP_TUNNEL, ip, at, stop, end
+        headers += 1
+    return (IP | GUESS if stop > at else UDP_TUNNEL), ip, at, stop, end
 
 
 @PART
@@ -850,7 +805,7 @@ def decode_l2tp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Plac
         end = min(end, at + big16(data, at + 2))
         stop = min(stop, end)
         at += 2
-    at += 6 + (4 if flags & 0x0800 else 0)
+    at += 10 if flags & 0x0800 else 6
     if flags & 0x0200:
         if stop - at < 2:
             return UDP_TUNNEL, ip, at, stop, end
@@ -858,51 +813,33 @@ def decode_l2tp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Plac
     return PPP | GUESS, ip, at, stop, end
 
 
-@PART
-def decode_tcp(data: np.ndarray, ip: int, at: int, stop: int, end: int) -> Place:
-    """Decode a TCP header (RFC 9293 section 3.1); the place is that of the header."""
-    if end - at < 20:
-        return BAD_IP, ip, at, stop, end
-    if stop - at < 20:
-        return CUT, ip, at, stop, end
-    header = np.int64(data[at + 12] >> 4) * 4
-    if header < 20 or header > end - at:
-        return BAD_TCP, ip, at, stop, end
-    return SEGMENT, ip, at, stop, end
-
-
 # --- tables that remember: no more places than they have, and no more work per packet than a few steps
 
 
 @PART
-def hash_key(table: np.void, place: int) -> int:
-    """Return the chain of the key in that place: a polynomial over 2 ** 31 - 1 at a secret point.
+def find_place(table: np.void) -> int:
+    """Return the place of the key that is looked for, -1 if it has none.
 
-    Whoever writes packets does not know the point, and cannot make the chains long.
+    Its chain is a polynomial over 2 ** 31 - 1 at a secret point: who writes packets cannot make chains long.
     """
-    point = table["state"][SECRET]
+    keys = table["keys"]
+    state = table["state"]
     total = np.int64(0)
     for part in range(KEY):
-        word = table["keys"][place, part]
+        word = keys[PLACES, part]
         for shift in range(0, 64, 22):
-            total = total * point + (word >> shift & 0x3FFFFF)
+            total = total * state[SECRET] + (word >> shift & 0x3FFFFF)
             total = (total & 0x7FFFFFFF) + (total >> 31)
             total = (total & 0x7FFFFFFF) + (total >> 31)
-    return total & (PLACES - 1)
-
-
-@PART
-def find_place(table: np.void) -> int:
-    """Return the place of the key that is looked for, -1 if it has none."""
-    wanted = PLACES
-    place = np.int64(table["heads"][hash_key(table, wanted)])
+    state[ASKED] = total & (PLACES - 1)
+    place = np.int64(table["heads"][state[ASKED]])
     while place >= 0:
         same = 0
-        while same < KEY and table["keys"][place, same] == table["keys"][wanted, same]:
+        while same < KEY and keys[place, same] == keys[PLACES, same]:
             same += 1
         if same == KEY:
             break
-        place = np.int64(table["links"][place, 0])
+        place = np.int64(table["links"][place, CHAINED])
     return place
 
 
@@ -914,18 +851,20 @@ def is_full(table: np.void) -> bool:
 
 @PART
 def add_place(table: np.void) -> int:
-    """Give the key that is looked for a place, and return it; there must be a free one."""
-    place = table["state"][FREE]
+    """Give the key that find_place did not find a place, and return it; there must be a free one."""
+    state = table["state"]
+    links = table["links"]
+    place = state[FREE]
     if place >= 0:
-        table["state"][FREE] = table["links"][place, 0]
+        state[FREE] = links[place, CHAINED]
     else:
-        place = table["state"][FRESH]
-        table["state"][FRESH] += 1
+        place = state[FRESH]
+        state[FRESH] += 1
     for part in range(KEY):
         table["keys"][place, part] = table["keys"][PLACES, part]
-    chain = hash_key(table, place)
-    table["links"][place, 0] = table["heads"][chain]
-    table["heads"][chain] = place
+    links[place, CHAIN_OF] = state[ASKED]
+    links[place, CHAINED] = table["heads"][state[ASKED]]
+    table["heads"][state[ASKED]] = place
     queue_place(table, place)
     return place
 
@@ -934,10 +873,10 @@ def add_place(table: np.void) -> int:
 def queue_place(table: np.void, place: int) -> None:
     """Make a place the newest."""
     newest = table["state"][NEWEST]
-    table["links"][place, 1] = newest
-    table["links"][place, 2] = -1
+    table["links"][place, OLDER] = newest
+    table["links"][place, NEWER] = -1
     if newest >= 0:
-        table["links"][newest, 2] = place
+        table["links"][newest, NEWER] = place
     else:
         table["state"][OLDEST] = place
     table["state"][NEWEST] = place
@@ -946,14 +885,14 @@ def queue_place(table: np.void, place: int) -> None:
 @PART
 def leave_queue(table: np.void, place: int) -> None:
     """Take a place out of the order of age."""
-    older = np.int64(table["links"][place, 1])
-    newer = np.int64(table["links"][place, 2])
+    older = np.int64(table["links"][place, OLDER])
+    newer = np.int64(table["links"][place, NEWER])
     if older >= 0:
-        table["links"][older, 2] = newer
+        table["links"][older, NEWER] = newer
     else:
         table["state"][OLDEST] = newer
     if newer >= 0:
-        table["links"][newer, 1] = older
+        table["links"][newer, OLDER] = older
     else:
         table["state"][NEWEST] = older
 
@@ -961,16 +900,17 @@ def leave_queue(table: np.void, place: int) -> None:
 @PART
 def drop_place(table: np.void, place: int) -> None:
     """Make a place free."""
-    chain = hash_key(table, place)
+    links = table["links"]
+    chain = links[place, CHAIN_OF]
     at = np.int64(table["heads"][chain])
     if at == place:
-        table["heads"][chain] = table["links"][place, 0]
+        table["heads"][chain] = links[place, CHAINED]
     else:
-        while table["links"][at, 0] != place:
-            at = np.int64(table["links"][at, 0])
-        table["links"][at, 0] = table["links"][place, 0]
+        while links[at, CHAINED] != place:
+            at = np.int64(links[at, CHAINED])
+        links[at, CHAINED] = links[place, CHAINED]
     leave_queue(table, place)
-    table["links"][place, 0] = table["state"][FREE]
+    links[place, CHAINED] = table["state"][FREE]
     table["state"][FREE] = place
 
 
@@ -987,18 +927,17 @@ def address_half(data: np.ndarray, ip: int, which: int, half: int) -> int:
 
 
 @PART
-def ask_flow(table: np.void, data: np.ndarray, ip: int, tcp: int) -> None:
-    """Make the flow of a TCP header the key that is looked for; both directions are one flow."""
-    source = address_half(data, ip, 0, 0), address_half(data, ip, 0, 1), big16(data, tcp)
-    destination = address_half(data, ip, 1, 0), address_half(data, ip, 1, 1), big16(data, tcp + 2)
-    first = source if source < destination else destination
-    second = destination if source < destination else source
-    key = PLACES
-    table["keys"][key, 0] = first[0]
-    table["keys"][key, 1] = first[1]
-    table["keys"][key, 2] = second[0]
-    table["keys"][key, 3] = second[1]
-    table["keys"][key, 4] = first[2] << 16 | second[2]
+def ask_flow(keys: np.ndarray, row: np.void) -> None:
+    """Make the flow of a segment the key that is looked for; both directions are one flow."""
+    source, destination = row["source"], row["destination"]
+    turned = source[0] > destination[0] or (source[0] == destination[0] and source[1] > destination[1])
+    if source[0] == destination[0] and source[1] == destination[1]:
+        turned = row["source_port"] > row["destination_port"]
+    for half in range(2):
+        keys[PLACES, half] = destination[half] if turned else source[half]
+        keys[PLACES, 2 + half] = source[half] if turned else destination[half]
+    ports = np.int64(row["source_port"]), np.int64(row["destination_port"])
+    keys[PLACES, 4] = ports[1] << 16 | ports[0] if turned else ports[0] << 16 | ports[1]
 
 
 @PART
@@ -1022,56 +961,32 @@ def starts_with(data: np.ndarray, start: int, stop: int, text: np.ndarray) -> bo
 @PART
 def opens_websocket(data: np.ndarray, start: int, stop: int) -> bool:
     """Say whether data[start:stop] asks for a WebSocket for SIP (RFC 7118 section 4), or grants one for anything."""
-    if starts_with(data, start, stop, SWITCHED):
-        return True
-    if not starts_with(data, start, stop, GET):
+    if stop - start < 12 or (data[start] | 32 != 103 and data[start] | 32 != 104):  # neither g nor h
         return False
+    if not starts_with(data, start, stop, GET):
+        return starts_with(data, start, stop, SWITCHED)
     stop = min(stop, start + MAX_LINE)
-    at = start
-    while at < stop:
-        while at < stop and data[at] != 10:
-            at += 1
-        at += 1
-        if starts_with(data, at, stop, PROTOCOL):
-            at += len(PROTOCOL)
-            while at < stop and data[at] != 10:
-                if starts_with(data, at, stop, SIP_NAME):
-                    return True
-                at += 1
+    named = False  # within the header Sec-WebSocket-Protocol
+    for at in range(start, stop):
+        if data[at] == 10:
+            named = starts_with(data, at + 1, stop, PROTOCOL)
+        elif named and starts_with(data, at, stop, SIP_NAME):
+            return True
     return False
 
 
 @PART
-def opens_sip(data: np.ndarray, start: int, stop: int, source: int) -> bool:
-    """Say whether the payload data[start:stop] tells that its flow carries SIP.
-
-    A status line from a port of HTTP does not: there are servers that answer HTTP requests with one.
-    """
-    if stop <= start:
-        return False
-    if may_be_sip(data, start, stop, False):
-        web = source == 80 or source == 8080
-        return not (web and starts_with(data, start, stop, VERSION))
-    return opens_websocket(data, start, stop)
-
-
-@PART
-def is_followed(
-    table: np.void, data: np.ndarray, ip: int, tcp: int, payload: int, stop: int
-) -> bool:  # fmt: skip
-    """Say whether a TCP segment belongs to a flow that may carry SIP; remember the flow if its payload says so.
+def is_followed(table: np.void, row: np.void, opens: bool) -> bool:
+    """Say whether a TCP segment belongs to a flow that may carry SIP; remember the flow if its payload opens one.
 
     What came on a flow before its first start line is not remembered: on ports that are not those of SIP, segments
     that overtook it are lost. When there is no more room, the flow that was silent longest is forgotten.
     """
-    source = big16(data, tcp)
-    destination = big16(data, tcp + 2)
-    if is_sip_port(source) or is_sip_port(destination):
+    if is_sip_port(row["source_port"]) or is_sip_port(row["destination_port"]):
         return True
-    opens = opens_sip(data, payload, stop, source)
     if not opens and table["state"][NEWEST] < 0:
         return False
-    ask_flow(table, data, ip, tcp)
+    ask_flow(table["keys"], row)
     place = find_place(table)
     if place >= 0:
         leave_queue(table, place)
@@ -1088,80 +1003,77 @@ def is_followed(
 
 
 @PART
-def ask_datagram(table: np.void, data: np.ndarray, ip: int, at: int) -> None:
-    """Make the datagram of a fragment the key that is looked for (RFC 791 section 3.2, RFC 8200 section 4.5)."""
-    key = PLACES
-    for which in range(2):
-        for half in range(2):
-            table["keys"][key, 2 * which + half] = address_half(data, ip, which, half)
-    if data[ip] >> 4 == 4:
-        table["keys"][key, 4] = np.int64(data[ip + 9]) << 32 | big16(data, ip + 4)
-    else:
-        table["keys"][key, 4] = np.int64(1) << 40 | big32(data, at + 4)
-
-
-@PART
-def release(memory: np.void, place: int) -> None:
-    """Forget a datagram."""
+def give_up(memory: np.void, written: np.void, place: int, lost: bool) -> None:
+    """Forget a datagram; if it is lost, tell so and settle the fate of its fragments."""
+    if lost:
+        tell_lost(memory, written, place)
+        written["fates"][FRAGMENT] += memory["facts"][place]["packets"]
+    spare = memory["spare"]
     for part in range(CHUNKS):
         chunk = memory["chunks"][place, part]
         if chunk >= 0:
-            memory["after"][chunk] = memory["spare"][0]
-            memory["spare"][0] = chunk
+            memory["after"][chunk] = spare[SPARE]
+            spare[SPARE] = chunk
+            spare[LEFT] += 1
     drop_place(memory["datagrams"], place)
 
 
 @PART
-def tell_lost(memory: np.void, place: int, written: np.void) -> None:
+def tell_lost(memory: np.void, written: np.void, place: int) -> None:
     """Write what is known of a datagram, as far as there is room."""
     row = written["tally"][LOST]
     written["tally"][LOST] += 1
-    if row < len(written["lost"]):
+    if row < NOTES:
         written["lost"][row] = memory["facts"][place]
-
-
-@PART
-def give_up(memory: np.void, place: int, written: np.void) -> None:
-    """Settle the fate of the fragments of a datagram that is not complete."""
-    tell_lost(memory, place, written)
-    written["fates"][FRAGMENT] += memory["facts"][place]["packets"]
-    release(memory, place)
 
 
 @KERNEL
 def give_up_all(memory: np.void, written: np.void) -> None:
     """Settle the fate of all fragments that are pending."""
     while memory["datagrams"]["state"][OLDEST] >= 0:
-        give_up(memory, memory["datagrams"]["state"][OLDEST], written)
+        give_up(memory, written, memory["datagrams"]["state"][OLDEST], True)
 
 
 @PART
-def give_up_late(memory: np.void, time: int, written: np.void) -> None:
-    """Settle the fate of the fragments of datagrams that began long before time."""
-    oldest = memory["datagrams"]["state"][OLDEST]
-    while oldest >= 0 and 0 <= memory["facts"][oldest]["time"] < time - TIMEOUT:
-        give_up(memory, oldest, written)
-        oldest = memory["datagrams"]["state"][OLDEST]
+def must_give_up(memory: np.void, time: int) -> bool:
+    """Say whether the oldest datagram is too old at time, or there may be no room for another fragment."""
+    state = memory["datagrams"]["state"]
+    oldest = state[OLDEST]
+    if oldest < 0:
+        return False
+    began = memory["facts"][oldest]["time"]
+    late = 0 <= began < time - TIMEOUT
+    return late or memory["spare"][LEFT] < CHUNKS or is_full(memory["datagrams"])
 
 
 @PART
-def begin_datagram(memory: np.void, data: np.ndarray, ip: int, time: int, number: int) -> int:
+def ask_datagram(keys: np.ndarray, data: np.ndarray, ip: int, at: int) -> None:
+    """Make the datagram of a fragment the key that is looked for (RFC 791 section 3.2, RFC 8200 section 4.5)."""
+    for which in range(2):
+        for half in range(2):
+            keys[PLACES, 2 * which + half] = address_half(data, ip, which, half)
+    if data[ip] >> 4 == 4:
+        keys[PLACES, 4] = np.int64(data[ip + 9]) << 32 | big16(data, ip + 4)
+    else:
+        keys[PLACES, 4] = VERSION_6 | big32(data, at + 4)
+
+
+@PART
+def begin_datagram(memory: np.void, time: int, number: int) -> int:
     """Give the datagram that is looked for a place, and return it."""
     place = add_place(memory["datagrams"])
-    facts = memory["facts"]
-    facts[place]["time"] = time
-    facts[place]["number"] = number
-    facts[place]["fragments"] = 0
-    facts[place]["packets"] = 0
-    facts[place]["total"] = -1
-    facts[place]["reach"] = 0
-    facts[place]["held"] = 1 << 16
-    facts[place]["units"] = 0
-    facts[place]["protocol"] = np.int64(data[ip + 9]) if data[ip] >> 4 == 4 else np.int64(59)  # nothing follows
-    facts[place]["state"] = GROWING
+    keys = memory["datagrams"]["keys"]
+    facts = memory["facts"][place]
+    facts["time"] = time
+    facts["number"] = number
+    facts["fragments"] = facts["packets"] = facts["reach"] = facts["units"] = 0
+    facts["total"] = -1
+    facts["held"] = 1 << 16
+    facts["protocol"] = keys[place, 4] >> 32 & 0xFF
+    facts["state"] = GROWING
     for half in range(2):
-        facts[place]["source"][half] = address_half(data, ip, 0, half)
-        facts[place]["destination"][half] = address_half(data, ip, 1, half)
+        facts["source"][half] = keys[place, half]
+        facts["destination"][half] = keys[place, 2 + half]
     for word in range(WORDS):
         memory["units"][place, word] = 0
     for part in range(CHUNKS):
@@ -1170,21 +1082,19 @@ def begin_datagram(memory: np.void, data: np.ndarray, ip: int, time: int, number
 
 
 @PART
-def find_chunk(memory: np.void, place: int, part: int, written: np.void) -> int:
-    """Return the chunk that holds that part of a datagram; if there is none left, give up the oldest datagram."""
+def find_chunk(memory: np.void, place: int, part: int) -> int:
+    """Return the chunk that holds that part of a datagram, if need be a spare one; must_give_up sees to them."""
     chunk = np.int64(memory["chunks"][place, part])
     if chunk >= 0:
         return chunk
     spare = memory["spare"]
-    while spare[0] < 0 and spare[1] >= spare[2]:
-        oldest = memory["datagrams"]["state"][OLDEST]
-        give_up(memory, oldest if oldest != place else np.int64(memory["datagrams"]["links"][place, 2]), written)
-    chunk = spare[0]
+    chunk = spare[SPARE]
     if chunk >= 0:
-        spare[0] = memory["after"][chunk]
+        spare[SPARE] = memory["after"][chunk]
     else:
-        chunk = spare[1]
-        spare[1] += 1
+        chunk = spare[UNUSED]
+        spare[UNUSED] += 1
+    spare[LEFT] -= 1
     memory["chunks"][place, part] = chunk
     return chunk
 
@@ -1207,34 +1117,28 @@ def bits_of(first: int, last: int) -> int:
 
 
 @PART
-def differs(
-    memory: np.void, place: int, data: np.ndarray, at: int, offset: int, start: int, stop: int
+def copy_or_compare(
+    memory: np.void, place: int, data: np.ndarray, at: int, start: int, stop: int, compare: bool
 ) -> bool:  # fmt: skip
-    """Say whether bytes start to stop of a datagram, which are held, are others than those at at, offset of it."""
-    for byte in range(start, stop):
-        chunk = memory["chunks"][place, byte // CHUNK]
-        if memory["pool"][chunk, byte % CHUNK] != data[at + byte - offset]:
-            return True
+    """Store bytes start to stop of a datagram, all in one chunk, from at; or say whether it holds others there."""
+    if stop <= start:
+        return False
+    chunk = find_chunk(memory, place, start // CHUNK)
+    base = start % CHUNK
+    pool = memory["pool"]
+    if compare:
+        for i in range(stop - start):
+            if pool[chunk, base + i] != data[at + i]:
+                return True
+        return False
+    for i in range(stop - start):
+        pool[chunk, base + i] = data[at + i]
     return False
 
 
 @PART
-def keep(
-    memory: np.void, place: int, data: np.ndarray, at: int, offset: int, start: int, stop: int, written: np.void
-) -> None:  # fmt: skip
-    """Store bytes start to stop of a datagram, all in one chunk, from a fragment's payload at at, offset of it."""
-    if stop <= start:
-        return
-    chunk = find_chunk(memory, place, start // CHUNK, written)
-    base = start % CHUNK
-    source = at + start - offset
-    for i in range(stop - start):
-        memory["pool"][chunk, base + i] = data[source + i]
-
-
-@PART
 def fill(
-    memory: np.void, place: int, data: np.ndarray, at: int, offset: int, finish: int, known: int, written: np.void
+    memory: np.void, place: int, data: np.ndarray, at: int, offset: int, finish: int, known: int
 ) -> int:  # fmt: skip
     """Take in bytes offset to finish of a datagram, of which those before known lie at at.
 
@@ -1242,83 +1146,71 @@ def fill(
     4 if some had not.
     """
     found = np.int64(0)
-    held = memory["facts"][place]["held"]
-    first = offset >> 3
+    facts = memory["facts"][place]
     last = (finish + 7) >> 3
-    for word in range(first >> 6, (last + 63) >> 6):
+    unit = offset >> 3
+    while unit < last:
+        word = unit >> 6
         base = word << 6
-        wanted = bits_of(max(first - base, 0), min(last - base, 64))
+        wanted = bits_of(unit - base, min(last - base, 64))
         old = memory["units"][place, word] & wanted
         new = wanted & ~old
-        if new != ZERO:
-            found |= 4
-            memory["units"][place, word] |= new
-            memory["facts"][place]["units"] += count_bits(new)
-        start = max(offset, base << 3)
-        stop = min(known, (base + 64) << 3)
-        if old == ZERO:
-            keep(memory, place, data, at, offset, start, stop, written)
-            continue
-        found |= 1
-        for unit in range(start >> 3, (stop + 7) >> 3):
-            lower = unit << 3
-            upper = min(lower + 8, stop)
-            if new >> np.uint64(unit - base) & ONE:
-                keep(memory, place, data, at, offset, lower, upper, written)
-            elif not found & 2 and differs(memory, place, data, at, offset, lower, min(upper, held)):
+        memory["units"][place, word] |= new
+        facts["units"] += count_bits(new)
+        found |= (4 if new != ZERO else 0) | (1 if old != ZERO else 0)
+        after = base + 64 if old == ZERO else unit + 1
+        while unit < min(base + 64, last):  # a word that is new at once, any other unit by unit
+            compare = old >> np.uint64(unit - base) & ONE == ONE
+            start = unit << 3
+            stop = min(after << 3, known, facts["held"]) if compare else min(after << 3, known)
+            if not (compare and found & 2) and copy_or_compare(
+                memory, place, data, at + start - offset, start, stop, compare
+            ):
                 found |= 2
+            unit = after
+            after += 1
     return found
 
 
 @PART
-def contradicts(facts: np.ndarray, place: int, finish: int, more: int) -> bool:
-    """Say whether a fragment that ends at finish, and after which there are more, denies the size that is known."""
-    total = facts[place]["total"]
-    if total >= 0 and (finish > total or (not more and finish != total)):
-        return True
-    return not more and facts[place]["reach"] > finish
-
-
-@PART
 def take_in(
-    memory: np.void, place: int, data: np.ndarray, at: int, offset: int, finish: int, known: int, more: int,
-    written: np.void,
+    memory: np.void, place: int, data: np.ndarray, at: int, offset: int, finish: int, known: int, more: int
 ) -> bool:  # fmt: skip
     """Take in a fragment of a datagram that is not spoilt; say whether the datagram is complete.
 
-    IPv4 leaves overlaps to the receiver: the first one counts, as in most of them. In IPv6 an overlap spoils the
+    IPv4 leaves overlaps to the receiver: the first one counts, as in many of them. In IPv6 an overlap spoils the
     datagram (RFC 5722), but for repeated fragments (RFC 8200 section 4.5).
     """
-    facts = memory["facts"]
-    if contradicts(facts, place, finish, more):
-        facts[place]["state"] = SPOILT
+    facts = memory["facts"][place]
+    total = facts["total"]
+    if (total >= 0 and (finish > total or (not more and finish != total))) or (not more and facts["reach"] > finish):
+        facts["state"] = SPOILT
         return False
-    facts[place]["reach"] = max(facts[place]["reach"], finish)
+    facts["reach"] = max(facts["reach"], finish)
     if not more:
-        facts[place]["total"] = finish
-    found = fill(memory, place, data, at, offset, finish, known, written)
+        facts["total"] = total = finish
+    found = fill(memory, place, data, at, offset, finish, known)
     if known < finish:
-        facts[place]["held"] = min(facts[place]["held"], known)
-    version6 = memory["datagrams"]["keys"][place, 4] >> 40
-    if version6 and (found & 2 or found == 5):
-        facts[place]["state"] = SPOILT
+        facts["held"] = min(facts["held"], known)
+    if memory["datagrams"]["keys"][place, 4] & VERSION_6 and (found & 2 or found == 5):
+        facts["state"] = SPOILT
         return False
     if found & 2:
-        facts[place]["state"] = CLASHED
-    total = facts[place]["total"]
-    return total >= 0 and facts[place]["units"] == (total + 7) >> 3
+        facts["state"] = CLASHED
+    return total >= 0 and facts["units"] == (total + 7) >> 3
 
 
 @PART
 def join(
-    data: np.ndarray, ip: int, at: int, stop: int, end: int, packets: int, time: int,
-    joined: np.ndarray, memory: np.void, written: np.void,
+    data: np.ndarray, ip: int, at: int, stop: int, end: int, packets: int, time: int, joined: np.ndarray,
+    memory: np.void, written: np.void,
 ) -> tuple[int, int, int, int, int, int]:  # fmt: skip
     """Take in a fragment that came in so many packets; return PENDING, or the place of the whole datagram in joined.
 
     Behind the place is in how many packets that came.
     """
-    if data[ip] >> 4 == 4:
+    version = data[ip] >> 4
+    if version == 4:
         word = big16(data, ip + 6)
         offset = (word & 0x1FFF) << 3
         more = word & 0x2000
@@ -1331,212 +1223,198 @@ def join(
     finish = offset + end - payload
     if finish <= offset or finish > 65_535 or (more and finish & 7):
         return BAD_FRAGMENT, ip, at, stop, end, packets
-    give_up_late(memory, time, written)
-    ask_datagram(memory["datagrams"], data, ip, at)
+    while must_give_up(memory, time):
+        give_up(memory, written, memory["datagrams"]["state"][OLDEST], True)
+    ask_datagram(memory["datagrams"]["keys"], data, ip, at)
     place = find_place(memory["datagrams"])
     number = written["tally"][NUMBER]
     if place < 0:
-        if is_full(memory["datagrams"]):
-            give_up(memory, memory["datagrams"]["state"][OLDEST], written)
-        place = begin_datagram(memory, data, ip, time, number)
-    facts = memory["facts"]
-    if facts[place]["fragments"] < SHOWN:
-        facts[place]["shown"][facts[place]["fragments"]] = number
-    facts[place]["fragments"] += 1
-    facts[place]["packets"] += packets
-    if offset == 0 and data[ip] >> 4 == 6:
-        facts[place]["protocol"] = np.int64(data[at])
-    if facts[place]["state"] == SPOILT:
-        return PENDING, ip, at, stop, end, packets
+        place = begin_datagram(memory, time, number)
+    facts = memory["facts"][place]
+    if facts["fragments"] < SHOWN:
+        facts["shown"][facts["fragments"]] = number
+    facts["fragments"] += 1
+    facts["packets"] += packets
+    if offset == 0 and version == 6:
+        facts["protocol"] = np.int64(data[at])
     known = offset + max(stop - payload, 0)
-    if not take_in(memory, place, data, payload, offset, finish, known, more, written):
+    if facts["state"] == SPOILT or not take_in(memory, place, data, payload, offset, finish, known, more):
         return PENDING, ip, at, stop, end, packets
-    if facts[place]["state"] == CLASHED:
-        tell_lost(memory, place, written)
-    return deliver(data, ip, joined, memory, place, written)
-
-
-@PART
-def deliver(
-    data: np.ndarray, ip: int, joined: np.ndarray, memory: np.void, place: int, written: np.void
-) -> tuple[int, int, int, int, int, int]:  # fmt: skip
-    """Put a datagram together in joined, behind the IP header at ip, and forget it; return its place and packets."""
+    if facts["state"] == CLASHED:
+        tell_lost(memory, written, place)
     base = written["tally"][JOINED]
-    for i in range(20 if data[ip] >> 4 == 4 else HEADER):
-        joined[base + i] = data[ip + i]
     start = base + HEADER
-    total = memory["facts"][place]["total"]
-    held = min(total, memory["facts"][place]["held"])
+    for i in range(20 if version == 4 else HEADER):
+        joined[base + i] = data[ip + i]
+    held = min(facts["total"], facts["held"])
     for part in range((held + CHUNK - 1) // CHUNK):
         chunk = memory["chunks"][place, part]
         for i in range(min(held - part * CHUNK, CHUNK)):
             joined[start + part * CHUNK + i] = memory["pool"][chunk, i]
     written["tally"][JOINED] = start + held
-    protocol = memory["facts"][place]["protocol"]
-    packets = memory["facts"][place]["packets"]
-    release(memory, place)
-    return CHAIN + protocol, base, start, start + held, start + total, packets
+    end = start + facts["total"]
+    packets = facts["packets"]
+    what = CHAIN + facts["protocol"]
+    give_up(memory, written, place, False)
+    return what, base, start, start + held, end, packets
 
 
 # --- from packet to fate
 
 
 @PART
-def write_addresses(data: np.ndarray, ip: int, rows: np.ndarray, row: int) -> None:
-    """Write the addresses and the time to live of the IP header at ip."""
-    rows[row]["ttl"] = data[ip + (8 if data[ip] >> 4 == 4 else 7)]
-    for half in range(2):
-        rows[row]["source"][half] = address_half(data, ip, 0, half)
-        rows[row]["destination"][half] = address_half(data, ip, 1, half)
-
-
-@PART
-def write_payload(
-    rows: np.ndarray, row: int, number: int, time: int, start: int, stop: int, end: int, shift: int
+def write_row(
+    data: np.ndarray, ip: int, ports: int, start: int, stop: int, end: int, time: int, number: int, row: np.void
 ) -> None:  # fmt: skip
-    """Write when a payload came, and where it lies; shift is where its buffer begins for those who read the row."""
-    rows[row]["number"] = number
-    rows[row]["time"] = time
-    rows[row]["start"] = start + shift
-    rows[row]["length"] = stop - start
-    rows[row]["missing"] = end - stop
+    """Write the ends of a packet, of which the ports lie at ports, when it came, and where its payload lies."""
+    row["number"] = number
+    row["time"] = time
+    row["ttl"] = data[ip + (8 if data[ip] >> 4 == 4 else 7)]
+    for half in range(2):
+        row["source"][half] = address_half(data, ip, 0, half)
+        row["destination"][half] = address_half(data, ip, 1, half)
+    row["source_port"] = big16(data, ports)
+    row["destination_port"] = big16(data, ports + 2)
+    row["transport"] = 0
+    row["start"] = start
+    row["length"] = stop - start
+    row["missing"] = end - stop
 
 
 @PART
-def write_message(
-    data: np.ndarray, ip: int, at: int, stop: int, end: int, shift: int, time: int, written: np.void
-) -> int:  # fmt: skip
-    """Write a row for the payload data[at:stop] of a UDP packet; return its fate."""
-    rows = written["rows"]
-    row = written["tally"][ROWS]
-    write_addresses(data, ip, rows, row)
-    write_payload(rows, row, written["tally"][NUMBER], time, at, stop, end, shift)
-    rows[row]["source_port"] = big16(data, at - 8)
-    rows[row]["destination_port"] = big16(data, at - 6)
-    rows[row]["transport"] = 0
-    written["tally"][ROWS] += 1
-    return SIP
-
-
-@PART
-def write_segment(
-    data: np.ndarray, ip: int, tcp: int, stop: int, end: int, shift: int, time: int, memory: np.void, written: np.void
-) -> int:  # fmt: skip
-    """Write the TCP segment with its header at tcp if its flow may carry SIP; return its fate."""
-    payload = tcp + np.int64(data[tcp + 12] >> 4) * 4
-    if not is_followed(memory["flows"], data, ip, tcp, payload, stop):
-        return CUT if stop <= payload and payload < end else TCP
-    if stop < payload:
-        return CUT
-    segments = written["segments"]
-    row = written["tally"][SEGMENTS]
-    write_addresses(data, ip, segments, row)
-    write_payload(segments, row, written["tally"][NUMBER], time, payload, stop, end, shift)
-    segments[row]["source_port"] = big16(data, tcp)
-    segments[row]["destination_port"] = big16(data, tcp + 2)
-    segments[row]["sequence"] = big32(data, tcp + 4)
-    segments[row]["flags"] = data[tcp + 13] & 31
-    written["tally"][SEGMENTS] += 1
-    return SEGMENT
-
-
-@PART
-def write_homer(
-    data: np.ndarray, start: int, stop: int, end: int, shift: int, time: int, written: np.void
-) -> int:  # fmt: skip
-    """Write a row for what a HEP3 packet (the capture protocol of Homer) carries, if that is SIP; return its fate."""
+def decode_homer(
+    data: np.ndarray, start: int, stop: int, end: int, time: int, number: int, row: np.void
+) -> Place:  # fmt: skip
+    """Decode a HEP3 packet (the capture protocol of Homer): write the ends that it tells, and place its payload."""
     end = min(end, start + big16(data, start + 4))
     stop = min(stop, end)
-    rows = written["rows"]
-    row = written["tally"][ROWS]
     found = np.int64(0)
     protocol = np.int64(17)
-    source = destination = payload = payload_stop = payload_end = np.int64(0)
+    payload = payload_stop = payload_end = start
+    row["source_port"] = row["destination_port"] = row["ttl"] = 0  # the time to live is not told
+    row["number"] = number
+    row["time"] = time
     at = start + 6
     while stop - at >= 6:
         size = big16(data, at + 4)
         if size < 6 or at + size > end:
-            return HEP
-        kind = big16(data, at + 2) if big16(data, at) == 0 else np.int64(-1)
+            return HEP, start, at, stop, end
+        kind = big16(data, at + 2) if big16(data, at) == 0 else np.int64(0)
+        whole = stop - at >= size
         if kind == 15:
             payload, payload_stop, payload_end = at + 6, min(at + size, stop), at + size
             found |= 4
-        elif kind == 2 and size == 7 and stop - at >= 7:
+        elif kind == 2 and size == 7 and whole:
             protocol = np.int64(data[at + 6])
-        elif (kind == 7 or kind == 8) and size == 8 and stop - at >= 8:
-            port = big16(data, at + 6)
-            source, destination = (port, destination) if kind == 7 else (source, port)
-        elif 3 <= kind <= 6 and stop - at >= size and size == (10 if kind <= 4 else 22):
-            write_homer_address(data, at + 6, kind, rows, row)
+        elif kind == 7 and size == 8 and whole:
+            row["source_port"] = big16(data, at + 6)
+        elif kind == 8 and size == 8 and whole:
+            row["destination_port"] = big16(data, at + 6)
+        elif 3 <= kind <= 6 and size == (10 if kind <= 4 else 22) and whole:
+            ends = row["source"] if kind & 1 else row["destination"]
+            ends[0] = np.int64(0) if kind <= 4 else big32(data, at + 6) << 32 | big32(data, at + 10)
+            low = at + size - 8
+            ends[1] = (0xFFFF if kind <= 4 else big32(data, low)) << 32 | big32(data, low + 4)
             found |= 2 - (kind & 1)
         at += size
+    row["transport"] = 1 if protocol == 6 else 0
+    row["start"] = payload
+    row["length"] = payload_stop - payload
+    row["missing"] = payload_end - payload_stop
     if found != 7:
-        return CUT if stop < end else HEP
+        return (CUT if stop < end else HEP), start, at, stop, end
     if protocol == 132:
-        return SCTP
+        return SCTP, start, at, stop, end
     if payload_stop == payload and payload_end > payload:
-        return CUT
-    if not may_be_sip(data, payload, payload_stop, source == SIP_PORT or destination == SIP_PORT):
-        return HEP
-    write_payload(rows, row, written["tally"][NUMBER], time, payload, payload_stop, payload_end, shift)
-    rows[row]["ttl"] = 0  # not told
-    rows[row]["source_port"] = source
-    rows[row]["destination_port"] = destination
-    rows[row]["transport"] = 1 if protocol == 6 else 0
-    written["tally"][ROWS] += 1
-    return SIP
+        return CUT, start, at, stop, end
+    return LETTER, start, payload, payload_stop, payload_end
 
 
 @PART
-def write_homer_address(data: np.ndarray, at: int, kind: int, rows: np.ndarray, row: int) -> None:
-    """Write the address at at: an IPv4 source (3) or destination (4), or an IPv6 source (5) or destination (6)."""
-    if kind <= 4:
-        high, low = np.int64(0), 0xFFFF00000000 | big32(data, at)
+def begins_sip(data: np.ndarray, what: int, at: int, stop: int, row: np.void) -> bool:
+    """Say whether a start line is where the payload of a DATAGRAM, a STREAM or a LETTER begins."""
+    sip_port = False
+    if what == DATAGRAM:
+        sip_port = big16(data, at - 8) == SIP_PORT or big16(data, at - 6) == SIP_PORT
+    elif what == LETTER:
+        sip_port = row["source_port"] == SIP_PORT or row["destination_port"] == SIP_PORT
     else:
-        high, low = big32(data, at) << 32 | big32(data, at + 4), big32(data, at + 8) << 32 | big32(data, at + 12)
-    if kind & 1:
-        rows[row]["source"][0] = high
-        rows[row]["source"][1] = low
-    else:
-        rows[row]["destination"][0] = high
-        rows[row]["destination"][1] = low
+        at += np.int64(data[at + 12] >> 4) * 4
+    return stop > at and may_be_sip(data, at, stop, sip_port)
+
+
+@PART
+def settle_segment(
+    data: np.ndarray, tcp: int, payload: int, stop: int, end: int, begins: bool, table: np.void, row: np.void
+) -> int:  # fmt: skip
+    """Return the fate of a TCP segment of which the row is begun; begins says whether its payload may be SIP.
+
+    A status line from a port of HTTP opens no flow: there are servers that answer HTTP requests with one.
+    """
+    port = row["source_port"]
+    web = port == 80 or port == 8080
+    opens = begins and not (web and starts_with(data, payload, stop, VERSION))
+    opens = opens or (not begins and opens_websocket(data, payload, stop))
+    if not is_followed(table, row, opens):
+        return CUT if stop <= payload < end else TCP
+    if stop < payload:
+        return CUT
+    row["sequence"] = big32(data, tcp + 4)
+    row["flags"] = data[tcp + 13] & 31
+    return SEGMENT
 
 
 @PART
 def decode(
-    data: np.ndarray, start: int, stop: int, end: int, link: int, time: int, joined: np.ndarray, memory: np.void, written: np.void
+    data: np.ndarray, start: int, stop: int, end: int, link: int, time: int, joined: np.ndarray, memory: np.void,
+    written: np.void,
 ) -> tuple[int, int]:  # fmt: skip
     """Decode a packet down to its innermost payload and write that if it may be SIP.
 
     Return its fate, and how many packets share it: more than one where a datagram was put together.
     """
+    tally = written["tally"]
+    row = written["rows"][tally[ROWS]]
+    number = tally[NUMBER]
     what, ip, at, stop, end = decode_link(data, start, stop, end, link)
     packets = np.int64(1)
     shift = np.int64(0)
-    guessed = False
+    guessed = begins = False
     layers = 0
-    while what >= NEXT and what != HOMER and layers < MAX_LAYERS:
-        layers += 1
+    while what >= NEXT:
         guessed |= what >= GUESS
         what &= GUESS - 1
+        if what <= IPV6 or what == PIECE:
+            layers += 1
+            if layers > MAX_LAYERS:
+                return TOO_DEEP, packets
         if what == PIECE:
-            base = len(data) if shift == 0 else shift
+            behind = max(len(data), shift)
             what, ip, at, stop, end, packets = join(data, ip, at, stop, end, packets, time, joined, memory, written)
-            if what != PENDING and what != BAD_FRAGMENT:
+            if what >= NEXT:
                 data = joined
-                shift = base
+                shift = behind
+        elif what == HOMER:
+            what, ip, at, stop, end = decode_homer(data, at, stop, end, time, number, row)
+        elif DATAGRAM <= what <= LETTER:
+            begins = begins_sip(data, what, at, stop, row)
+            if begins or what != DATAGRAM:
+                break
+            what = np.int64(PAYLOAD)
         else:
             what, ip, at, stop, end = decode_layer(data, what, ip, at, stop, end)
-    if what == SIP:
-        return write_message(data, ip, at, stop, end, shift, time, written), packets
-    if what == SEGMENT:
-        return write_segment(data, ip, at, stop, end, shift, time, memory, written), packets
-    if what == HOMER:
-        return write_homer(data, at, stop, end, shift, time, written), packets
-    if what >= NEXT:
-        return TOO_DEEP, packets
-    if guessed and (what == BAD_IP or what == BAD_UDP or what == BAD_TCP or (what == CUT and stop == end)):
-        return UDP_TUNNEL, packets
+    if what == DATAGRAM or what == STREAM:
+        ports = at - 8
+        if what == STREAM:
+            ports, at = at, at + np.int64(data[at + 12] >> 4) * 4
+            row = written["segments"][tally[SEGMENTS]]
+        write_row(data, ip, ports, at, stop, end, time, number, row)
+        what = settle_segment(data, ports, at, stop, end, begins, memory["flows"], row) if what == STREAM else SIP
+    elif what == LETTER:
+        what = SIP if begins else HEP
+    elif guessed and (what == BAD_IP or what == BAD_UDP or what == BAD_TCP or (what == CUT and stop == end)):
+        what = UDP_TUNNEL
+    row["start"] += shift
     return what, packets
 
 
@@ -1559,7 +1437,11 @@ def settle(
         fate = NO_INTERFACE
     else:
         fate, packets = decode(data, start, stop, wire_stop, links[interface]["link"], time, joined, memory, written)
-    if fate != SIP and fate != SEGMENT:
+    if fate == SIP:
+        tally[ROWS] += 1
+    elif fate == SEGMENT:
+        tally[SEGMENTS] += 1
+    else:
         tally[JOINED] = used  # nobody points there
     if fate == PENDING:
         return

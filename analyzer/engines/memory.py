@@ -22,13 +22,13 @@ def make_memory(*, places: int = kernels.PLACES, chunks: int = kernels.POOL) -> 
     memory = np.zeros(1, kernels.MEMORY)[0]
     memory["spare"][:] = -1, 0, chunks
     for table in (memory["flows"], memory["datagrams"]):
-        table["state"][:] = 0, -1, -1, -1, places, 1 + secrets.randbelow(2**31 - 2)
+        table["state"][:] = 0, -1, -1, -1, places, 1 + secrets.randbelow(2**31 - 2), 0
         table["heads"][:] = -1
     return memory
 
 
 def tell_lost(lost: "NDArray[Any]", count: int) -> Iterator[Anomaly]:
-    """Yield an anomaly for each DATAGRAM of lost, of which the first count are written, and one for all others."""
+    """Yield an anomaly for each FACTS of lost, of which the first count are written, and one for all others."""
     told = lost[:count]
     for datagram in told:
         yield _tell(datagram)
