@@ -23,6 +23,8 @@ SAFE_BYTES = 1 << 30
 _INPUT_BYTES = 64 << 10
 _OUTPUT_BYTES = 64 << 10
 """The most that one step decompresses, where the library can be told."""
+_PADDING_BYTES = 512
+"""How much padding is looked at in one go."""
 _MOST_MEMORY = 128 << 20
 """The most memory that a stream may ask for to be decompressed: that of zstd --long and xz -9, and no more."""
 _CARE = 256
@@ -199,8 +201,8 @@ class Decompressed:
     def _begin(self) -> None:
         """Begin the next member, if there is one; zeros between members are padding."""
         while self._begun and (not self._input or not self._input[0]):
-            padding = len(self._input) - len(self._input.tobytes().lstrip(b"\x00"))
-            self._drop(padding)
+            ahead = self._input[:_PADDING_BYTES].tobytes()
+            self._drop(len(ahead) - len(ahead.lstrip(b"\x00")))
             if not self._input and not self._fill(1):
                 self._ended = True
                 return
