@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test check format clean captures
+.PHONY: report test check format clean captures accuracy
 
 report: $(READY)  ## analyse the bundled captures and say where the report is
 	$(BIN)/sipscope report captures/ -o report
@@ -20,6 +20,9 @@ check: $(READY)  ## run the linters and the type checker
 format: $(READY)  ## let the formatter decide
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+accuracy: $(READY)  ## measure how well attacks are found on labelled scenarios
+	$(BIN)/python benchmarks/accuracy.py
 
 captures: $(READY)  ## make captures/ again with the real programs (root, network namespaces)
 	$(BIN)/python captures/make.py

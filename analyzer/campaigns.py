@@ -78,7 +78,7 @@ def join_campaigns(
         return ATTACKS.empty(), CAMPAIGNS.empty()
     attacks = attacks.sort_values(["start", "attack"], kind="stable", ignore_index=True)
     party = _parties(attacks, joining.rest)
-    links = _links(attacks, party, frozenset(ordinary))
+    links = _links(attacks, party, frozenset(ordinary), joining)
     group = _join(party, links, joining)
     links["group"] = group[links["party"]]
     holds = _confirmed(attacks, party, group[party], links, joining)
@@ -105,16 +105,24 @@ def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
     return np.asarray((begins.cumsum() - 1).reindex(attacks.index), dtype=np.int64)
 
 
-def _links(attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str]) -> pd.DataFrame:
-    """Return a row for each party and key: party, key, kind, strength, value, start, end."""
+def _links(
+    attacks: pd.DataFrame, party: "NDArray[np.int64]", ordinary: frozenset[str], joining: Joining
+) -> pd.DataFrame:
+    """Return a row for each party and key: party, key, kind, strength, value, start, end, prefixed, served.
+
+    What customers carry too is left out. Only two whose attacks are sure may still share a handwriting with them:
+    a thief who writes like a common telephone is a thief.
+    """
     prefixed = [any(map(leads_abroad, prefixes)) for prefixes in attacks["prefixes"]]
     served = attacks["outcome"].isin(["rang", "answered"])
-    keys = attacks[["keys", "start", "end"]].assign(party=party, prefixed=prefixed, served=served)
+    sure = attacks["confidence"] >= joining.sure
+    keys = attacks[["keys", "start", "end"]].assign(party=party, prefixed=prefixed, served=served, sure=sure)
     keys = keys.explode("keys").dropna(subset=["keys"])
     key = keys["keys"].astype("str")
     parts = key.str.split(":", n=1)
     links = keys.assign(key=key, kind=parts.str[0], value=parts.str[1]).drop(columns="keys")
-    links = links[(links["kind"] == "number") | ~links["key"].isin(ordinary)]
+    guilty = links["sure"] & links["kind"].isin(["setup", "handwriting"])
+    links = links[(links["kind"] == "number") | guilty | ~links["key"].isin(ordinary)]
     links["strength"] = links["kind"].map(STRENGTH).astype("int64")
     grouped = links.groupby(["party", "key", "kind", "value", "strength"], as_index=False, observed=True)
     return grouped.agg(start=("start", "min"), end=("end", "max"), prefixed=("prefixed", "any"), served=("served", "any"))
@@ -182,7 +190,7 @@ def _confirmed(
 ) -> "pd.Series[bool]":
     """Say which attacks hold: those that are sure, and suspicions in good company.
 
-    A suspicion of a party that has a sure attack adds nothing. Who is put through, or dials a number without a prefix
+    A probe by a party that has a sure attack adds nothing. Who is put through, or dials a number without a prefix
     that leads abroad, joins a campaign but confirms none: any carrier may call. Nor is a number wanted that most reach.
     """
     sure = attacks["confidence"] >= joining.sure
@@ -195,7 +203,7 @@ def _confirmed(
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
     enough = shared["party"] >= shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
     crowd = np.isin(group, shared.loc[enough, "group"].unique())
-    alone = ~sure.groupby(party).transform("any")
+    alone = ~sure.groupby(party).transform("any") | (attacks["kind"] != "probe")
     return sure | ((company | crowd) & alone)
 
 
@@ -239,7 +247,10 @@ def _messages(campaigns: pd.DataFrame, messages: pd.DataFrame) -> "pd.Series[int
 
 
 def _reasons(links: pd.DataFrame) -> dict[int, list[str]]:
-    """Return, for each group, what its parties share, the strongest and the most shared first."""
+    """Return, for each group, what its parties share, the strongest and the most shared first.
+
+    Where one reason covers all of them, weaker kinds need not be told.
+    """
     shared = links.groupby(["group", "strength", "kind", "value"], observed=True)["party"].nunique().reset_index()
     shared = shared[shared["party"] >= 2].sort_values(
         ["group", "strength", "kind", "party", "value"], ascending=[True, True, True, False, True]
@@ -247,11 +258,15 @@ def _reasons(links: pd.DataFrame) -> dict[int, list[str]]:
     shared = shared[shared.groupby(["group", "kind"]).cumcount() < SHOWN]
     leaked = set(zip(shared["group"], shared["value"].where(shared["kind"] == "leak"), strict=True))
     reasons: dict[int, list[str]] = {}
+    parties_of = links.groupby("group")["party"].nunique()
+    settled: set[int] = set()
     columns = (shared[name].tolist() for name in ("group", "kind", "value", "party"))
     for group, kind, key, parties in zip(*columns, strict=True):
         value = _shown(kind, key)
-        if kind == "setup" and (group, value) in leaked:
+        if (kind == "setup" and (group, value) in leaked) or (kind in ("account", "handwriting") and group in settled):
             continue
+        if parties == parties_of[group]:
+            settled.add(group)
         sentence = f"{WORDS[kind].format(value)} ({parties:,} sources)"
         known = reasons.setdefault(group, [])
         if sentence not in known:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analyzer.dialling import take_apart
+from analyzer.dialling import leads_abroad, take_apart
 from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS, OUTCOMES
 
@@ -89,16 +89,21 @@ def _level(requests: pd.DataFrame, success: "pd.Series[bool]") -> "pd.Series[Any
 
 
 def dialled_calls(requests: pd.DataFrame) -> pd.DataFrame:
-    """Return the INVITEs that dial a number, but for those of servers, with the columns number, prefix and abroad."""
+    """Return the INVITEs that dial a number, but for those of servers, with the columns number, prefix and abroad.
+
+    The column wanted says of each number whether anybody dialled it with a prefix that leads abroad.
+    """
     calls = requests[(requests["method"] == "INVITE") & ~requests["from_server"] & requests["uri_user"].notna()]
     dialled = calls["uri_user"].astype("str")
     parts = take_apart(dialled.unique())
     calls = calls[dialled.isin(list(parts))]
     dialled = calls["uri_user"].astype("str")
+    wanted = {part.number for part in parts.values() if leads_abroad(part.prefix)}
     return calls.assign(
         number=dialled.map({text: part.number for text, part in parts.items()}).astype("str"),
         prefix=dialled.map({text: part.prefix for text, part in parts.items()}).astype("str"),
         abroad=dialled.map({text: part.abroad for text, part in parts.items()}).astype(bool),
+        wanted=dialled.map({text: part.number in wanted for text, part in parts.items()}).astype(bool),
     )
 
 

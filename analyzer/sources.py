@@ -8,6 +8,12 @@ from analyzer.evidence import REST, lists, opening_requests, runs
 from analyzer.tables import SOURCES
 
 ATTACKING, SUSPICIOUS, INNOCENT = "attacking", "suspicious", "innocent"
+SUSPICIONS = {
+    "toll-fraud": "a stranger who dialled abroad and was refused; nobody else dialled the same",
+    "password-guessing": "credentials refused again and again, each time with a Call-ID and a port of its own",
+    "probe": "a stranger who asked once or twice",
+}
+"""What is said of a source that is no more than suspect, by the kind of the finding."""
 SUSPECT = 0.4
 """The confidence of an unconfirmed finding from which on its source is called suspicious."""
 
@@ -62,10 +68,12 @@ def _verdicts(
     sources["verdict"] = INNOCENT
     sources["why"] = _innocence(messages).reindex(sources.index)
     if suspicions is not None and len(suspicions):
-        suspect = suspicions[suspicions["confidence"] >= SUSPECT].groupby(suspicions["source"].astype("str"))["kind"]
-        names = [name for name in suspect.groups if name in sources.index]
-        sources.loc[names, "verdict"] = SUSPICIOUS
-        sources.loc[names, "why"] = "asked once or twice for something that no stranger needs; nobody else shares it"
+        suspect = suspicions[suspicions["confidence"] >= SUSPECT]
+        words = suspect["kind"].map(SUSPICIONS).astype("str").fillna("probes").to_numpy()
+        named = pd.Series(words, index=suspect["source"].astype("str")).groupby(level=0).first()
+        named = named[named.index.isin(sources.index)]
+        sources.loc[named.index, "verdict"] = SUSPICIOUS
+        sources.loc[named.index, "why"] = named
     if len(attacks):
         why = _accusation(attacks)
         sources.loc[why.index, "verdict"] = ATTACKING

@@ -41,7 +41,7 @@ class KnownTool:
         rows = rows[~dual | rows["bout"].map(asking | around).astype(bool)]
         if rows.empty:
             return ATTACKS.empty()
-        calls = dialled_calls(rows)
+        calls = dialled_calls(requests).loc[lambda calls: calls["wanted"] & calls.index.isin(rows.index)]
         rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))
         confidence = rows.groupby("bout")["tool_confidence"].max()
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)

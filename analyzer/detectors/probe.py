@@ -38,7 +38,7 @@ class Probe:
         watching = (requests["level"] == REPLIED) & (size > 1)
         ordinary = (customer | insisting | watching).groupby(bout).transform("any")
         rows = requests[~ordinary & (size <= self.most)]
-        calls = dialled_calls(rows)
+        calls = dialled_calls(requests).loc[lambda calls: calls["wanted"] & calls.index.isin(rows.index)]
         led = calls[calls["prefix"].str.len().gt(0) & (calls["prefix"] != "+")]
         # Who is put through without a prefix was known to the dial plan.
         served = (rows["level"] >= RANG) & ~rows.index.isin(led.index)
@@ -52,4 +52,14 @@ class Probe:
         rows = rows.assign(shy=(rows["level"] == REPLIED) & rows["uri_user"].isna())
         confidence = pd.Series(self.confidence, index=rows["bout"].unique())
         confidence[led.loc[led["abroad"] & led["bout"].isin(rows["bout"]), "bout"].unique()] = self.abroad
-        return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
+        dialling = set(led.loc[led["abroad"], "bout"])
+        calling = rows["bout"].isin(dialling)
+        found = [
+            describe(part, kind=kind, technique=technique, confidence=confidence)
+            for part, kind, technique in (
+                (rows[calling], "toll-fraud", "T1496"),
+                (rows[~calling], self.kind, self.technique),
+            )
+            if len(part)
+        ]
+        return pd.concat(found)
