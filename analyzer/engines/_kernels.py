@@ -639,7 +639,10 @@ def decode_ip(data: np.ndarray, what: int, ip: int, stop: int, end: int) -> Plac
             return CUT, ip, ip, stop, end
         end = ip + total
         part = big16(data, ip + 6) & 0x3FFF
-        return (PIECE if part else CHAIN + np.int64(data[ip + 9])), ip, ip + header, min(stop, end), end
+        what = np.int64(PROTOCOLS[data[ip + 9]])
+        if what == TYPE or what == EXTENSION:
+            what = CHAIN + np.int64(data[ip + 9])
+        return (PIECE if part else what), ip, ip + header, min(stop, end), end
     if version != 6 or what == IPV4:
         return BAD_IP, ip, ip, stop, end
     if stop - ip < 40:
@@ -976,6 +979,20 @@ def opens_websocket(data: np.ndarray, start: int, stop: int) -> bool:
 
 
 @PART
+def opens_sip(data: np.ndarray, start: int, stop: int, source: int) -> bool:
+    """Say whether the payload data[start:stop] from TCP port source tells that its flow carries SIP.
+
+    A status line from a port of HTTP does not: there are servers that answer HTTP requests with one.
+    """
+    if stop <= start:
+        return False
+    if may_be_sip(data, start, stop, False):
+        web = source == 80 or source == 8080
+        return not (web and starts_with(data, start, stop, VERSION))
+    return opens_websocket(data, start, stop)
+
+
+@PART
 def is_followed(table: np.void, row: np.void, opens: bool) -> bool:
     """Say whether a TCP segment belongs to a flow that may carry SIP; remember the flow if its payload opens one.
 
@@ -1269,10 +1286,17 @@ def write_row(
     """Write the ends of a packet, of which the ports lie at ports, when it came, and where its payload lies."""
     row["number"] = number
     row["time"] = time
-    row["ttl"] = data[ip + (8 if data[ip] >> 4 == 4 else 7)]
-    for half in range(2):
-        row["source"][half] = address_half(data, ip, 0, half)
-        row["destination"][half] = address_half(data, ip, 1, half)
+    source, destination = row["source"], row["destination"]
+    if data[ip] >> 4 == 4:
+        row["ttl"] = data[ip + 8]
+        source[0] = destination[0] = 0
+        source[1] = 0xFFFF00000000 | big32(data, ip + 12)
+        destination[1] = 0xFFFF00000000 | big32(data, ip + 16)
+    else:
+        row["ttl"] = data[ip + 7]
+        for half in range(2):
+            source[half] = address_half(data, ip, 0, half)
+            destination[half] = address_half(data, ip, 1, half)
     row["source_port"] = big16(data, ports)
     row["destination_port"] = big16(data, ports + 2)
     row["transport"] = 0
@@ -1331,31 +1355,11 @@ def decode_homer(
 
 
 @PART
-def begins_sip(data: np.ndarray, what: int, at: int, stop: int, row: np.void) -> bool:
-    """Say whether a start line is where the payload of a DATAGRAM, a STREAM or a LETTER begins."""
-    sip_port = False
-    if what == DATAGRAM:
-        sip_port = big16(data, at - 8) == SIP_PORT or big16(data, at - 6) == SIP_PORT
-    elif what == LETTER:
-        sip_port = row["source_port"] == SIP_PORT or row["destination_port"] == SIP_PORT
-    else:
-        at += np.int64(data[at + 12] >> 4) * 4
-    return stop > at and may_be_sip(data, at, stop, sip_port)
-
-
-@PART
 def settle_segment(
-    data: np.ndarray, tcp: int, payload: int, stop: int, end: int, begins: bool, table: np.void, row: np.void
+    data: np.ndarray, tcp: int, payload: int, stop: int, end: int, table: np.void, row: np.void
 ) -> int:  # fmt: skip
-    """Return the fate of a TCP segment of which the row is begun; begins says whether its payload may be SIP.
-
-    A status line from a port of HTTP opens no flow: there are servers that answer HTTP requests with one.
-    """
-    port = row["source_port"]
-    web = port == 80 or port == 8080
-    opens = begins and not (web and starts_with(data, payload, stop, VERSION))
-    opens = opens or (not begins and opens_websocket(data, payload, stop))
-    if not is_followed(table, row, opens):
+    """Return the fate of a TCP segment of which the row is begun."""
+    if not is_followed(table, row, opens_sip(data, payload, stop, row["source_port"])):
         return CUT if stop <= payload < end else TCP
     if stop < payload:
         return CUT
@@ -1379,11 +1383,19 @@ def decode(
     what, ip, at, stop, end = decode_link(data, start, stop, end, link)
     packets = np.int64(1)
     shift = np.int64(0)
-    guessed = begins = False
+    guessed = False
     layers = 0
     while what >= NEXT:
-        guessed |= what >= GUESS
-        what &= GUESS - 1
+        if what == UDP:
+            what, ip, at, stop, end = decode_udp(data, ip, at, stop, end)
+            if what == DATAGRAM:
+                sip_port = big16(data, at - 8) == SIP_PORT or big16(data, at - 6) == SIP_PORT
+                if may_be_sip(data, at, stop, sip_port):
+                    break
+                what = np.int64(PAYLOAD)
+            continue
+        if what == STREAM or what == LETTER:
+            break
         if what <= IPV6 or what == PIECE:
             layers += 1
             if layers > MAX_LAYERS:
@@ -1396,22 +1408,20 @@ def decode(
                 shift = behind
         elif what == HOMER:
             what, ip, at, stop, end = decode_homer(data, at, stop, end, time, number, row)
-        elif DATAGRAM <= what <= LETTER:
-            begins = begins_sip(data, what, at, stop, row)
-            if begins or what != DATAGRAM:
-                break
-            what = np.int64(PAYLOAD)
         else:
             what, ip, at, stop, end = decode_layer(data, what, ip, at, stop, end)
+            guessed |= what >= GUESS
+            what &= GUESS - 1
     if what == DATAGRAM or what == STREAM:
         ports = at - 8
         if what == STREAM:
             ports, at = at, at + np.int64(data[at + 12] >> 4) * 4
             row = written["segments"][tally[SEGMENTS]]
         write_row(data, ip, ports, at, stop, end, time, number, row)
-        what = settle_segment(data, ports, at, stop, end, begins, memory["flows"], row) if what == STREAM else SIP
+        what = settle_segment(data, ports, at, stop, end, memory["flows"], row) if what == STREAM else SIP
     elif what == LETTER:
-        what = SIP if begins else HEP
+        port = row["source_port"] if row["source_port"] == SIP_PORT else row["destination_port"]
+        what = SIP if may_be_sip(data, at, stop, port == SIP_PORT) else HEP
     elif guessed and (what == BAD_IP or what == BAD_UDP or what == BAD_TCP or (what == CUT and stop == end)):
         what = UDP_TUNNEL
     row["start"] += shift
