@@ -66,6 +66,89 @@ def family(payload=None, number=2, order="<"):
     return struct.pack(order + "I", number) + (ipv4() if payload is None else payload)
 
 
+def tcp(payload=OPTIONS, *, source=5060, destination=5060, sequence=1, flags=0x18, options=b"", offset=None):
+    offset = 5 + len(options) // 4 if offset is None else offset
+    return struct.pack("!HHIIBBHHH", source, destination, sequence, 1, offset << 4, flags, 9, 0, 0) + options + payload
+
+
+def gre(payload=None, kind=0x0800, *, flags=0, extra=b""):
+    """A GRE header; extra are checksum, key and sequence number, as the flags say."""
+    return struct.pack("!HH", flags, kind) + extra + (ipv4() if payload is None else payload)
+
+
+def ppp(payload=None, protocol=b"\x00\x21"):
+    return protocol + (ipv4() if payload is None else payload)
+
+
+def pppoe(payload=None, *, code=0, size=None):
+    payload = ppp() if payload is None else payload
+    return struct.pack("!BBHH", 0x11, code, 7, len(payload) if size is None else size) + payload
+
+
+def mpls(payload=None, labels=1):
+    stack = b"".join(struct.pack("!I", 16 << 12 | (i == labels - 1) << 8 | 64) for i in range(labels))
+    return stack + (ipv4() if payload is None else payload)
+
+
+def vxlan(payload=None):
+    return struct.pack("!II", 0x08000000, 7 << 8) + (ethernet() if payload is None else payload)
+
+
+def geneve(payload=None, kind=0x6558, options=b""):
+    return (
+        struct.pack("!BBHI", len(options) // 4, 0, kind, 7 << 8)
+        + options
+        + (ethernet() if payload is None else payload)
+    )
+
+
+def gtp(payload=None, *, flags=0x30, optional=b"", kind=255):
+    payload = optional + (ipv4() if payload is None else payload)
+    return struct.pack("!BBHI", flags, kind, len(payload), 1) + payload
+
+
+def l2tp(payload=None, *, flags=2, optional=b""):
+    """optional is what follows the session: sequence numbers and offset; with a length if the flags say so."""
+    payload = struct.pack("!HH", 1, 2) + optional + (ppp() if payload is None else payload)
+    size = struct.pack("!H", 4 + len(payload)) if flags & 0x4000 else b""
+    return struct.pack("!H", flags) + size + payload
+
+
+def hep(payload=OPTIONS, *, source="192.0.2.1", destination="192.0.2.2", ports=(5060, 5060), protocol=17, chunks=None):
+    """A HEP3 packet."""
+    ends = [ip_address(source).packed, ip_address(destination).packed]
+    six = len(ends[0]) == 16
+    if chunks is None:
+        chunks = [
+            (1, bytes([10 if six else 2])), (2, bytes([protocol])), (5 if six else 3, ends[0]),
+            (6 if six else 4, ends[1]), (7, struct.pack("!H", ports[0])), (8, struct.pack("!H", ports[1])),
+            (9, bytes(4)), (10, bytes(4)), (11, b"\x01"), (12, bytes(4)), (15, payload),
+        ]  # fmt: skip
+    body = b"".join(struct.pack("!HHH", 0, kind, 6 + len(value)) + value for kind, value in chunks)
+    return b"HEP3" + struct.pack("!H", 6 + len(body)) + body
+
+
+def fragments(payload, *cuts, identification=1, version=4, protocol=17, source=None, destination=None):
+    """The fragments of an IP payload that is cut there (multiples of 8), as IP packets."""
+    ends = {"source": source, "destination": destination}
+    ends = {name: end for name, end in ends.items() if end}
+    edges = [0, *cuts, len(payload)]
+    made = []
+    for start, stop in zip(edges, edges[1:], strict=False):
+        made.append(fragment(payload[start:stop], start, stop < len(payload), identification, version, protocol, ends))
+    return made
+
+
+def fragment(payload, offset=0, more=False, identification=1, version=4, protocol=17, ends=None):
+    ends = ends or {}
+    if version == 4:
+        packet = bytearray(ipv4(payload, protocol=protocol, fragment=more << 13 | offset >> 3, **ends))
+        packet[4:6] = struct.pack("!H", identification)
+        return bytes(packet)
+    head = struct.pack("!BBHI", protocol, 0, offset | more, identification)
+    return ipv6(head + payload, protocol=44, **ends)
+
+
 def pcap(packets, *, order="<", link=ETHERNET, magic=0xA1B2C3D4, snap=262144, wire=0, times=None, snapped=None):
     """A pcap file; packet i is of second 1_700_000_000 + i and fraction 5 + i, unless times gives pairs."""
     data = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snap, link)

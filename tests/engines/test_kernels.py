@@ -1,6 +1,7 @@
 """Every kernel against its twin: compiled, compiled with bounds checked, and interpreted."""
 
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.engines import _kernels as kernels
+from analyzer.engines.memory import make_memory
 
 MODE = os.environ.get("SIPSCOPE_KERNELS", "compiled")
 many = settings(
@@ -35,8 +37,8 @@ def may_be_sip(data, start, stop, sip_port):
 
 
 @numba.njit
-def decode(data, start, stop, wire_stop, link, rows):  # noqa: PLR0917
-    return kernels.decode(data, start, stop, wire_stop, link, rows, 0)
+def decode(data, start, stop, wire_stop, link, joined, memory, written):  # noqa: PLR0917
+    return kernels.decode(data, start, stop, wire_stop, link, 0, joined, memory, written)
 
 
 @numba.njit
@@ -75,6 +77,11 @@ LINES = [
     b"INVITE " + b"a" * 8200 + b" SIP/2.0\r\n", b"A" * 128 + b" sip:a SIP/2.0\r\n",
     b"A" * 129 + b" sip:a SIP/2.0\r\n", b"\r\n" * 33 + b"ACK sip:a SIP/2.0\r\n",
     b"ACK", b"ACK ", b"ACK sip", b"BYE sip:", b"SIP/", b"BYE \t\r\n",
+]  # fmt: skip
+HANDSHAKES = [
+    b"GET / HTTP/1.1\r\nSec-WebSocket-Protocol: sip\r\n\r\n", b"get /ws HTTP/1.1\nsec-websocket-protocol:a, SIP\n",
+    b"GET / HTTP/1.1\r\nSec-WebSocket-Protocol: chat\r\nX: sip\r\n", b"GET / HTTP/1.1\r\nHost: sip\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"GET / HTTP/1.1",
 ]  # fmt: skip
 PIECES = [
     b"SIP/2.0",
@@ -127,28 +134,97 @@ def test_may_be_sip_of_known_lines(line, sip_port):
         assert may_be_sip(array_of(line), 0, stop, sip_port) == bool(naive.may_be_sip(line[:stop], sip_port))
 
 
+def transports():
+    """What follows an IP header: (protocol, bytes)."""
+    datagrams = PAYLOADS.flatmap(lambda payload: st.sampled_from([pcaps.udp(payload), pcaps.udp(payload, length=0)]))
+    ports = st.sampled_from([5060, 5061, 80, 8080, 4711])
+    streams = st.builds(
+        pcaps.tcp, PAYLOADS | st.sampled_from(HANDSHAKES), source=ports, destination=ports,
+        options=st.sampled_from([b"", b"\x01" * 4, b"\x01" * 40]), offset=st.sampled_from([None, None, None, 4, 15]),
+    )  # fmt: skip
+    reports = st.builds(
+        pcaps.hep, PAYLOADS, protocol=st.sampled_from([17, 6, 132]),
+        source=st.sampled_from(["192.0.2.1", "2001:db8::1"]), destination=st.just("2001:db8::2"),
+    )  # fmt: skip
+    return st.one_of(
+        datagrams.map(lambda data: (17, data)),
+        streams.map(lambda data: (6, data)),
+        reports.map(lambda data: (17, pcaps.udp(data, source=9060, destination=9060))),
+    )
+
+
+def ip_packets(inner):
+    """IP packets around (protocol, bytes), as (Ethernet type, bytes)."""
+    odd = st.sampled_from([None] * 12 + [1, 50, 58, 97, 115, 132, 137, 143])
+    four = st.tuples(inner, odd).flatmap(
+        lambda both: st.builds(
+            pcaps.ipv4,
+            st.just(both[0][1]),
+            protocol=st.just(both[1] or both[0][0]),
+            options=st.sampled_from([b"", b"\x01" * 4, b"\x01" * 40]),
+            fragment=st.sampled_from([0, 0, 0, 0x4000, 0x2000, 7]),
+            total=st.sampled_from([None, None, None, 0, 5, 24, 60, 65535]),
+        )
+    )
+    six = st.tuples(inner, st.sampled_from([None, None, 0, 5])).map(
+        lambda both: pcaps.ipv6(both[0][1], protocol=both[0][0], length=both[1])
+    )
+    chains = st.lists(st.sampled_from([0, 43, 44, 51, 60, 135, 139, 140]), max_size=18)
+    extended = st.tuples(inner, chains).map(lambda both: chain(both[0][1], both[1], both[0][0]))
+    whole = st.one_of(four, six, extended)
+    return whole.map(lambda packet: (0x86DD if packet[0] >> 4 == 6 else 0x0800, packet))
+
+
+def tunnels(ip):
+    """(protocol, bytes) of every tunnel around (Ethernet type, bytes)."""
+    frames = ip.map(lambda both: pcaps.ethernet(both[1], both[0]))
+    points = ip.map(lambda both: pcaps.ppp(both[1], b"\0\x21" if both[0] == 0x0800 else b"\xff\x03\x57"))
+    labels = st.tuples(
+        ip.map(lambda both: both[1]) | frames | frames.map(lambda data: bytes(4) + data), st.integers(1, 17)
+    )
+    mpls = labels.map(lambda both: pcaps.mpls(both[0], both[1]))
+    port = {4789: frames.map(pcaps.vxlan), 6635: mpls, 1701: points.map(pcaps.l2tp)}
+    port[6081] = frames.map(lambda data: pcaps.geneve(data, options=bytes(8)))
+    port[2152] = ip.map(lambda both: pcaps.gtp(both[1], flags=0x34, optional=b"\0\0\0\x85\1\0\0\0"))
+    port[9999] = ip.map(lambda both: pcaps.gtp(both[1]))
+    return st.one_of(
+        ip.map(lambda both: (4 if both[0] == 0x0800 else 41, both[1])),
+        ip.map(lambda both: (47, pcaps.gre(both[1], both[0], flags=0xB000, extra=bytes(12)))),
+        frames.map(lambda data: (47, pcaps.gre(data, 0x6558))),
+        frames.map(lambda data: (47, pcaps.gre(bytes(8) + data, 0x88BE, flags=0x1000, extra=bytes(4)))),
+        frames.map(lambda data: (47, pcaps.gre(bytes(12) + data, 0x22EB, flags=0x1000, extra=bytes(4)))),
+        points.map(lambda data: (47, pcaps.gre(data, 0x880B))),
+        points.map(
+            lambda data: (47, pcaps.gre(data, 0x880B, flags=0x3001, extra=struct.pack("!HHI", len(data), 1, 1)))
+        ),
+        mpls.map(lambda data: (137, data)),
+        frames.map(lambda data: (143, data)),
+        frames.map(lambda data: (97, b"\x30\0" + data)),
+        *[
+            made.map(lambda data, number=number: (17, pcaps.udp(data, source=number, destination=number)))
+            for number, made in port.items()
+        ],
+    )
+
+
 def packets():
     """(link type, packet) of every kind that is decoded."""
-    inner = PAYLOADS.flatmap(lambda payload: st.sampled_from([pcaps.udp(payload), pcaps.udp(payload, length=0)]))
-    four = st.builds(
-        pcaps.ipv4,
-        inner,
-        options=st.sampled_from([b"", b"\x01" * 4, b"\x01" * 40]),
-        protocol=st.sampled_from([17, 17, 17, 17, 1, 4, 6, 41, 47, 50, 58, 97, 115, 132, 137, 143]),
-        fragment=st.sampled_from([0, 0, 0, 0x4000, 0x2000, 7]),
-        total=st.sampled_from([None, None, 0, 5, 24, 60, 65535]),
-    )
-    six = st.builds(pcaps.ipv6, inner, length=st.sampled_from([None, None, 0, 5]))
-    chains = st.lists(st.sampled_from([0, 43, 44, 51, 60, 135, 139, 140]), max_size=18)
-    extended = st.builds(chain, inner, chains)
-    ip = st.one_of(four, six, extended).map(lambda packet: (0x86DD if packet[0] >> 4 == 6 else 0x0800, packet))
-    types = st.sampled_from([0x8864, 0x8847, 0x8848, 0x88E7, 0x894F, 0x0806, 5])
+    ip = ip_packets(st.recursive(transports(), lambda inner: tunnels(ip_packets(inner)), max_leaves=3))
+    types = st.sampled_from([0x88E7, 0x894F, 0x0806, 5, 60])
     return st.one_of(
         ip.map(lambda packet: (1, pcaps.ethernet(packet[1], packet[0]))),
         types.map(lambda ethertype: (1, pcaps.ethernet(ethertype=ethertype))),
         st.tuples(ip, st.integers(1, 9)).map(
             lambda both: (1, pcaps.vlan(both[0][1], tags=both[1], ethertype=both[0][0]))
         ),
+        ip.map(lambda both: (1, pcaps.ethernet(b"\xaa\xaa\3\0\0\0" + struct.pack("!H", both[0]) + both[1], 1500))),
+        ip.map(lambda both: (1, pcaps.ethernet(b"\6\6\3" + both[1], 1500))),
+        ip.map(lambda both: (1, pcaps.ethernet(pcaps.mpls(both[1]), 0x8847))),
+        ip.map(lambda both: (51, pcaps.pppoe(pcaps.ppp(both[1])))),
+        ip.map(lambda both: (1, pcaps.ethernet(pcaps.pppoe(pcaps.ppp(both[1], b"\x57")), 0x8864))),
+        ip.map(lambda both: (1, pcaps.ethernet(bytes(4) + pcaps.ethernet(both[1], both[0]), 0x88E7))),
+        ip.map(lambda both: (9, pcaps.ppp(both[1]))),
+        ip.map(lambda both: (104, b"\x0f\0" + struct.pack("!H", both[0]) + both[1])),
         ip.map(lambda packet: (113, pcaps.sll(packet[1], packet[0]))),
         ip.map(lambda packet: (276, pcaps.sll2(packet[1], packet[0]))),
         st.tuples(ip, st.sampled_from([12, 14, 101, 228, 229])).map(lambda both: (both[1], both[0][1])),
@@ -159,20 +235,19 @@ def packets():
     )
 
 
-def chain(payload, protocols):
+def chain(payload, protocols, protocol=17):
     """An IPv6 packet whose extension headers are of those protocols."""
-    protocol = 17
     for extension in reversed(protocols):
         payload = pcaps.extension(payload, protocol=protocol, size=4 if extension == 51 else 0)
         protocol = extension
     return pcaps.ipv6(payload, protocol=protocol)
 
 
-def unpacked(row, data):
+def unpacked(row, data, segment=False):
     """A row of kernels.ROW as the twin tells it."""
     start, length = int(row["start"]), int(row["length"])
     assert 0 <= start <= start + length <= len(data)
-    return {
+    told = {
         "source": row["source"].astype(">i8").tobytes(),
         "destination": row["destination"].astype(">i8").tobytes(),
         "ttl": row["ttl"],
@@ -180,7 +255,9 @@ def unpacked(row, data):
         "destination_port": row["destination_port"],
         "payload": data[start : start + length].tobytes(),
         "missing": row["missing"],
+        "transport": row["transport"],
     }
+    return told | ({"sequence": row["sequence"], "flags": row["flags"]} if segment else {})
 
 
 @many
@@ -188,47 +265,67 @@ def unpacked(row, data):
 def test_decode(both, data, more):
     link, packet = both
     packet = data.draw(mutated(st.just(packet)))
-    rows = np.zeros(1, kernels.ROW)
-    fate, wanted = naive.decode(packet, len(packet) + more, link)
-    array = array_of(packet)
-    assert decode(array, 0, len(packet), len(packet) + more, link, rows) == fate
-    if wanted:
-        assert unpacked(rows[0], array) == wanted
-    array = array_of(b"before" + packet + pcaps.OPTIONS)
-    stop = 6 + len(packet)
-    assert decode(array, 6, stop, stop + more, link, rows) == fate
-    if wanted:
-        assert unpacked(rows[0], array) == wanted
+    fate, wanted, _ = naive.decode(packet, len(packet) + more, link)
+    for before, after in ((b"", b""), (b"before", pcaps.OPTIONS)):
+        written = Written([link])
+        array = array_of(before + packet + after)
+        start, stop = len(before), len(before) + len(packet)
+        assert decode(array, start, stop, stop + more, link, *written.arrays[1:]) == (fate, 1)
+        if wanted:
+            segment = fate == kernels.SEGMENT
+            row = written.written["segments" if segment else "rows"][0]
+            assert unpacked(row, array, segment) == wanted
 
 
 class Written:
-    """The arrays that a walk writes into."""
+    """The arrays that a walk reads and writes."""
 
-    def __init__(self, links, rows=50, odd=50):
+    def __init__(self, links, rows=50, **limits):
         self.links = np.zeros(len(links), kernels.LINK)
         self.links["link"] = links
         self.links["resolution"] = 6
-        self.rows = np.zeros(rows, kernels.ROW)
-        self.odd = np.zeros(odd, kernels.ODD)
-        self.tally = np.array([0, 0, 0, -1, -1], np.int64)
-        self.fates = np.zeros(kernels.FATES, np.int64)
+        self.memory = make_memory(**limits)
+        self.joined = np.zeros(kernels.ROOM + 70_000, np.uint8)
+        self.written = np.zeros(1, kernels.WRITTEN)[0]
+        self.tally = self.written["tally"]
+        self.tally[[kernels.FIRST, kernels.LAST, kernels.ROOM_OF_ROWS]] = -1, -1, rows
+        self.fates = self.written["fates"]
 
-    def check(self, data, told):
-        """Compare with [(time, fate, row)] of the twin."""
-        times = [time for time, _, _ in told if time >= 0]
-        assert self.tally[kernels.NUMBER] == len(told) == self.fates.sum()
-        assert self.fates.tolist() == [sum(fate == at for _, fate, _ in told) for at in range(kernels.FATES)]
+    @property
+    def arrays(self):
+        return self.links, self.joined, self.memory, self.written
+
+    def check(self, data, told, decoder):
+        """Compare with [(time, fate, row, packets)] of the twin."""
+        data = np.concatenate([data, self.joined[: self.tally[kernels.JOINED]]])
+        times = [time for time, *_ in told if time >= 0]
+        assert self.tally[kernels.NUMBER] == len(told)
+        fates = [0] * (kernels.FATES + 1)
+        for _, fate, _, packets in told:
+            fates[fate] += 1 if fate == kernels.SEGMENT else packets
+            fates[kernels.FRAGMENT] += packets - 1 if fate == kernels.SEGMENT else 0
+        fates[kernels.FRAGMENT] += decoder.given_up
+        assert self.fates.tolist() == fates[: kernels.FATES]
         assert self.tally[kernels.FIRST] == min(times, default=-1)
         assert self.tally[kernels.LAST] == max(times, default=-1)
-        messages = [(number, time, row) for number, (time, _, row) in enumerate(told, 1) if row]
-        rows = self.rows[: self.tally[kernels.ROWS]]
-        assert [(row["number"], row["time"], unpacked(row, data)) for row in rows] == messages
-        odd = [(number, time, fate) for number, (time, fate, _) in enumerate(told, 1) if fate >= kernels.CUT]
-        assert self.odd[: self.tally[kernels.NOTED]].tolist() == odd[: len(self.odd)]
+        for kind, fate, count in (("rows", kernels.SIP, kernels.ROWS), ("segments", kernels.SEGMENT, kernels.SEGMENTS)):
+            wanted = [(number, time, row) for number, (time, its, row, _) in enumerate(told, 1) if its == fate]
+            rows = self.written[kind][: self.tally[count]]
+            segment = fate == kernels.SEGMENT
+            assert [(row["number"], row["time"], unpacked(row, data, segment)) for row in rows] == wanted
+        odd = [
+            (number, time, fate)
+            for number, (time, fate, *_) in enumerate(told, 1)
+            if kernels.CUT <= fate < kernels.FATES
+        ]
+        assert self.written["odd"][: self.tally[kernels.NOTED]].tolist() == odd[: kernels.NOTES]
         assert self.links["aside"].sum() == self.fates[kernels.LINK_TYPE]
-
-    def __iter__(self):
-        return iter((self.links, self.rows, self.odd, self.tally, self.fates))
+        assert self.tally[kernels.LOST] == len(decoder.lost)
+        for facts, datagram in zip(self.written["lost"], decoder.lost, strict=False):
+            assert (facts["number"], facts["time"]) == (datagram.number, datagram.time)
+            assert facts["shown"][: facts["fragments"]].tolist() == datagram.numbers[: kernels.SHOWN]
+            assert (facts["fragments"], facts["packets"]) == (len(datagram.numbers), datagram.packets)
+            assert facts["state"] == (2 if datagram.spoilt else int(datagram.clashed))
 
 
 @many
@@ -239,12 +336,13 @@ def test_walk_pcap(links, data, order, header, before):
     link = links[0][0] & 0xFFFF if links else 1
     magic = 0xA1B2CD34 if header == 24 else 0xA1B2C3D4
     body = data.draw(mutated(st.just(pcaps.pcap([packet for _, packet in links], order=order, magic=magic)[24:])))
-    written = Written([link], odd=2)
+    written = Written([link])
+    decoder = naive.Decoder()
     array = array_of(before + body)
-    at, why = kernels.walk_pcap(array, len(before), len(array), header, order == ">", 1000, 4096, *written)
-    wanted = naive.read_pcap(body, order=order, header=header, tick=1000, limit=4096, link=link)
+    at, why = kernels.walk_pcap(array, len(before), len(array), header, order == ">", 1000, 4096, *written.arrays)
+    wanted = naive.read_pcap(body, order=order, header=header, tick=1000, limit=4096, link=link, decoder=decoder)
     assert (why, at - len(before)) == wanted[:2]
-    written.check(array, wanted[2])
+    written.check(array, wanted[2], decoder)
 
 
 @st.composite
@@ -266,10 +364,11 @@ def test_walk_pcapng(data, order, before):
     body = data.draw(mutated(st.lists(blocks(order), max_size=6).map(b"".join), changes=2))
     written = Written([1])
     array = array_of(before + body)
-    at, why = kernels.walk_pcapng(array, len(before), len(array), order == ">", 4096, *written)
-    wanted, end, told = naive.read_pcapng(section + body[: at - len(before)], limit=4096)
+    at, why = kernels.walk_pcapng(array, len(before), len(array), order == ">", 4096, *written.arrays)
+    decoder = naive.Decoder()
+    wanted, end, told = naive.read_pcapng(section + body[: at - len(before)], limit=4096, decoder=decoder)
     assert (wanted, end) == (kernels.MORE, len(section) + at - len(before))
-    written.check(array, told)
+    written.check(array, told, decoder)
     if why in (kernels.MORE, kernels.DAMAGED):
         assert naive.read_pcapng(section + body, limit=4096)[:2] == (why, end)
 
@@ -279,10 +378,10 @@ def test_a_walk_stops_where_there_is_no_room(walk):
     written = Written([1], rows=2)
     if walk == "pcap":
         array = array_of(pcaps.pcap([pcaps.ethernet()] * 3)[24:])
-        at, why = kernels.walk_pcap(array, 0, len(array), 16, False, 1, 4096, *written)
+        at, why = kernels.walk_pcap(array, 0, len(array), 16, False, 1, 4096, *written.arrays)
     else:
         array = array_of(pcaps.epb() * 3)
-        at, why = kernels.walk_pcapng(array, 0, len(array), False, 4096, *written)
+        at, why = kernels.walk_pcapng(array, 0, len(array), False, 4096, *written.arrays)
     assert (at, why) == (len(array) // 3 * 2, kernels.FULL)
     assert written.tally[kernels.NUMBER] == 2
 
