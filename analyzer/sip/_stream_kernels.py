@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from analyzer.engines import TCP, WS
+from analyzer.engines import TCP as TCP_CODE
+from analyzer.engines import WS as WS_CODE
 from analyzer.engines._kernels import SIP_PORT, may_be_sip
 from analyzer.sip._framing import (
     BAD_FRAME,
@@ -83,7 +84,7 @@ FRAGMENTED = 38  # WebSocket: 1 if a message has begun
 STREAM = 39
 
 # --- stages
-BETWEEN, START_LINE, HEADERS, BODY, SKIP, HANDSHAKE, FRAMES = range(7)
+BETWEEN, START_LINE, HEADERS, BODY, SKIP, HANDSHAKE, FRAMES = map(np.int64, range(7))
 
 # --- columns of records: bytes that wait
 (
@@ -106,18 +107,20 @@ ROWS, OUT, NOTED, UNTOLD = 12, 13, 14, 15  # used of rows, out and odd; anomalie
 NOW_NUMBER, NOW_TIME, NOW_TTL = 16, 17, 18  # the segment that is being delivered
 SETTLED = 19  # 1 if its fate is
 FATE = 20  # its fate if it carries no message
-POOL = 23
 
-# --- the index into limits
-MOST_STREAMS, MOST_WAITING, MOST_RECORDS, MOST_BYTES, GAP_TIME, IDLE_TIME, LIMITS = range(7)
+MOST_STREAMS, MOST_WAITING, MOST_RECORDS, MOST_BYTES, GAP_TIME, IDLE_TIME = range(23, 29)  # what is allowed
+FATES = 29  # how many segments had each fate
 
-# --- fates of segments: the index into fates
+# --- fates of segments, counted from pool[FATES] on
 (
-    CARRIED, TCP_HANDSHAKE, KEEP_ALIVE, WITHOUT_SIP, RETRANSMISSION, INCOMPLETE, WS_HANDSHAKE, WS_CONTROL, FATES,
-) = range(9)  # fmt: skip
+    CARRIED, TCP_HANDSHAKE, KEEP_ALIVE, WITHOUT_SIP, RETRANSMISSION, INCOMPLETE, WS_HANDSHAKE, WS_CONTROL,
+) = map(np.int64, range(8))  # fmt: skip
+POOL = 37
 
 # --- anomalies: time, number, reason and value are the columns of odd
-ODD_GAP, ODD_OVERLAP, ODD_INCOMPLETE, ODD_BETWEEN, ODD_HEADERS, ODD_LENGTH, ODD_FRAME, ODD_GIVEN_UP = range(8)
+ODD_GAP, ODD_OVERLAP, ODD_INCOMPLETE, ODD_BETWEEN, ODD_HEADERS, ODD_LENGTH, ODD_FRAME, ODD_GIVEN_UP = map(
+    np.int64, range(8)
+)
 ODD = 4
 
 # --- columns of rows: a message
@@ -125,6 +128,8 @@ ODD = 4
     ROW_NUMBER, ROW_TIME, ROW_TTL, ROW_SOURCE, ROW_SOURCE_LOW, ROW_TARGET, ROW_TARGET_LOW, ROW_SOURCE_PORT,
     ROW_TARGET_PORT, ROW_TRANSPORT, ROW_START, ROW_LENGTH, ROW_MISSING, ROW,
 ) = range(14)  # fmt: skip
+
+TCP, WS = np.int64(TCP_CODE), np.int64(WS_CODE)
 
 # --- why a run ended
 DONE, MORE_ROWS, MORE_ARENA, MORE_STREAMS, MORE_RECORDS = range(5)
@@ -140,7 +145,13 @@ MAX_BODY = 1 << 20
 """The largest body, and the largest message of a WebSocket, in bytes."""
 SMALLEST = 6
 """Bytes of the smallest message: 'SIP/', and two line ends."""
-SMALL_ROOM = 512
+SMALL_ROOM = 64
+SCRATCH = MAX_LINE
+"""The first bytes of arena are no stream's: a start line stands there without its mask."""
+NOWHERE = np.int64(0)
+NOTHING = np.int64(0)
+YES, NO = np.bool_(1), np.bool_(0)
+"""No literals: numba would compile a function again for each."""
 
 
 class Books(NamedTuple):
@@ -150,18 +161,12 @@ class Books(NamedTuple):
     records: np.ndarray
     slots: np.ndarray
     pool: np.ndarray
-    limits: np.ndarray
     arena: np.ndarray
     frozen: np.ndarray
     """arena, but read-only: kernels are compiled for one kind of array that is read."""
-    scratch: np.ndarray
-    """Room for a start line without its mask."""
-    line: np.ndarray
-    """scratch, but read-only."""
     rows: np.ndarray
     out: np.ndarray
     odd: np.ndarray
-    fates: np.ndarray
 
 
 # --- what is written
@@ -184,17 +189,17 @@ def note(books: Books, k: int, reason: int, value: int) -> None:
 @part
 def settle(books: Books, k: int, fate: int) -> None:
     """Settle the fate of the segments that are held, and of the one that is being delivered."""
-    books.fates[fate] += books.state[k, HELD]
+    books.pool[FATES + fate] += books.state[k, HELD]
     books.state[k, HELD] = 0
     if not books.pool[SETTLED]:
         books.pool[SETTLED] = 1
-        books.fates[fate] += 1
+        books.pool[FATES + fate] += 1
 
 
 @part
 def restart(books: Books, k: int) -> None:
     """Begin a new message with the segment that is being delivered; earlier ones that are held carried none."""
-    books.fates[WITHOUT_SIP] += books.state[k, HELD]
+    books.pool[FATES + WITHOUT_SIP] += books.state[k, HELD]
     books.state[k, HELD] = 0
     books.state[k, NUMBER] = books.pool[NOW_NUMBER]
     books.state[k, TIME] = books.pool[NOW_TIME]
@@ -290,7 +295,7 @@ def lose_step(books: Books, k: int) -> None:
     """Note that what is there is no message."""
     books.pool[FATE] = WITHOUT_SIP
     if books.state[k, IN_STEP] and books.state[k, SEEN]:
-        note(books, k, ODD_BETWEEN, 0)
+        note(books, k, ODD_BETWEEN, NOTHING)
     books.state[k, IN_STEP] = 0
 
 
@@ -310,8 +315,8 @@ def is_sip_frame(books: Books, data: np.ndarray, start: int, stop: int) -> bool:
         return False
     payload = start + header
     bound = min(stop, payload + size, payload + MAX_LINE)
-    unmask(data, payload, bound, mask, books.scratch, 0)
-    return may_be_sip(books.line, 0, bound - payload, False)
+    unmask(data, payload, bound, mask, books.arena, NOWHERE)
+    return may_be_sip(books.frozen, NOWHERE, bound - payload, NO)
 
 
 @part
@@ -388,8 +393,8 @@ def read_headers(books: Books, k: int, data: np.ndarray, at: int, stop: int) -> 
     if head == NONE:
         if stop - at < MAX_HEADERS:
             return at, False
-        note(books, k, ODD_HEADERS, MAX_HEADERS)
-        emit(books, k, data, at, at + MAX_HEADERS, 0, TCP)
+        note(books, k, ODD_HEADERS, stop - at)
+        emit(books, k, data, at, at + MAX_HEADERS, NOTHING, TCP)
         state[k, IN_STEP] = 0
         state[k, STAGE] = SKIP
         return at + MAX_HEADERS, True
@@ -400,7 +405,7 @@ def read_headers(books: Books, k: int, data: np.ndarray, at: int, stop: int) -> 
     length = read_length(data, first, head)
     if length < NONE or length > MAX_BODY:
         note(books, k, ODD_LENGTH, length)
-        emit(books, k, data, at, head, 0, TCP)
+        emit(books, k, data, at, head, NOTHING, TCP)
         state[k, IN_STEP] = 0
         state[k, STAGE] = BETWEEN
         return head, True
@@ -416,7 +421,7 @@ def read_body(books: Books, k: int, data: np.ndarray, at: int, stop: int) -> tup
     end = at + state[k, NEED]
     if end > stop:
         return at, False
-    emit(books, k, data, at, end, 0, TCP)
+    emit(books, k, data, at, end, NOTHING, TCP)
     state[k, IN_STEP] = 1
     state[k, STAGE] = BETWEEN
     return end, True
@@ -435,7 +440,7 @@ def read_handshake(books: Books, k: int, data: np.ndarray, at: int, stop: int) -
     if not is_sip_handshake(data, find(data, at, head, LF) + 1, head):
         reject(books, k, BETWEEN)
         return head, True
-    books.fates[WS_HANDSHAKE] += state[k, HELD]
+    books.pool[FATES + WS_HANDSHAKE] += state[k, HELD]
     state[k, HELD] = 0
     restart(books, k)
     books.pool[FATE] = WS_HANDSHAKE
@@ -486,14 +491,14 @@ def end_message(books: Books, k: int) -> None:
     state = books.state
     start = state[k, KEPT_AT]
     stop = start + state[k, ASSEMBLED]
-    if may_be_sip(books.frozen, start, stop, True):
-        emit(books, k, books.frozen, start, stop, 0, WS)
+    if may_be_sip(books.frozen, start, stop, YES):
+        emit(books, k, books.frozen, start, stop, NOTHING, WS)
         return
     at = start
     while at < stop and is_between(books.frozen[at]):
         at += 1
     fate = KEEP_ALIVE if at == stop else WITHOUT_SIP
-    books.fates[fate] += state[k, HELD]
+    books.pool[FATES + fate] += state[k, HELD]
     state[k, HELD] = 0
     books.pool[FATE] = fate
     restart(books, k)
@@ -507,7 +512,7 @@ def take_frame(books: Books, k: int, payload: int, size: int, kind: int, final: 
         if kind != CONTROL:
             note(books, k, ODD_FRAME, size)
         if not state[k, FRAGMENTED]:
-            books.fates[WS_CONTROL] += state[k, HELD]
+            books.pool[FATES + WS_CONTROL] += state[k, HELD]
             state[k, HELD] = 0
             restart(books, k)
         books.pool[FATE] = WS_CONTROL
@@ -580,16 +585,25 @@ def lose_track(books: Books, k: int) -> None:
 
 
 @part
+def has_open_message(books: Books, k: int) -> bool:
+    """Say whether a message of stream k has begun, or bytes of it wait."""
+    state = books.state
+    stage = state[k, STAGE]
+    opened = stage == HEADERS or stage == BODY or stage == FRAMES
+    return state[k, WAITING] > 0 or (state[k, KEPT] > 0 and opened)
+
+
+@part
 def give_up_message(books: Books, k: int) -> None:
     """End a message that cannot be completed: a row if all its headers are there, else its segments are set aside."""
     state = books.state
     stage = state[k, STAGE]
     books.pool[SETTLED] = 1
-    if state[k, KEPT] > 0 and (stage == BODY or stage == HEADERS or stage == FRAMES):
+    if state[k, KEPT] > 0 and has_open_message(books, k) and stage != START_LINE and stage != HANDSHAKE:
         note(books, k, ODD_INCOMPLETE, state[k, KEPT])
         if stage == BODY:
             at = state[k, KEPT_AT]
-            emit(books, k, books.frozen, at, at + state[k, KEPT], 0, TCP)
+            emit(books, k, books.frozen, at, at + state[k, KEPT], NOTHING, TCP)
         settle(books, k, INCOMPLETE)
     else:
         settle(books, k, WITHOUT_SIP)
@@ -613,21 +627,20 @@ def cut(books: Books, k: int, missing: int) -> None:
 
 
 @part
-def deliver(
-    books: Books, k: int, data: np.ndarray, start: int, stop: int, missing: int, number: int, time: int, ttl: int,
-    counts: int,
-) -> None:  # fmt: skip
-    """Take in data[start:stop], which is what the stream awaits; counts is 0 if the segment's fate is settled."""
+def deliver(books: Books, k: int, data: np.ndarray, piece: np.ndarray, skip: int) -> None:
+    """Take in a piece, which lies in data, but for its first skip bytes; it is what the stream awaits."""
     state, pool = books.state, books.pool
-    pool[NOW_NUMBER], pool[NOW_TIME], pool[NOW_TTL] = number, time, ttl
-    pool[SETTLED] = 1 - counts
+    start, stop = piece[REC_AT] + skip, piece[REC_AT] + piece[REC_SIZE]
+    missing, number = piece[REC_MISSING], piece[REC_NUMBER]
+    pool[NOW_NUMBER], pool[NOW_TIME], pool[NOW_TTL] = number, piece[REC_TIME], piece[REC_TTL]
+    pool[SETTLED] = 1 - piece[REC_COUNTS]
     pool[FATE] = KEEP_ALIVE if missing == 0 else WITHOUT_SIP
     state[k, NEXT] = (state[k, NEXT] + stop - start + missing) & LOW
     if state[k, STAGE] == SKIP:
         state[k, STAGE] = BETWEEN  # out of step, a message may begin where a segment does
     kept = state[k, KEPT]
     if kept == 0 or number > state[k, NUMBER]:
-        state[k, NUMBER], state[k, TIME], state[k, TTL] = number, time, ttl
+        state[k, NUMBER], state[k, TIME], state[k, TTL] = number, piece[REC_TIME], piece[REC_TTL]
     if kept == 0 and state[k, STAGE] != FRAMES:
         at = frame(books, k, data, start, stop, start)
         if at < stop:
@@ -646,7 +659,7 @@ def deliver(
         if state[k, KEPT] > 0:
             state[k, HELD] += 1
         else:
-            books.fates[pool[FATE]] += 1
+            pool[FATES + pool[FATE]] += 1
         pool[SETTLED] = 1
 
 
@@ -666,7 +679,7 @@ def differs(books: Books, k: int, data: np.ndarray, start: int, stop: int, back:
 @part
 def repeat(books: Books, k: int, length: int, back: int) -> None:
     """Set aside a segment all of whose bytes were there before (RFC 9293 3.8.4: a keep-alive repeats the last one)."""
-    books.fates[KEEP_ALIVE if length <= 1 and back == 1 else RETRANSMISSION] += 1
+    books.pool[FATES + (KEEP_ALIVE if length <= 1 and back == 1 else RETRANSMISSION)] += 1
 
 
 # --- bytes that wait, because those before them are not there yet
@@ -767,30 +780,9 @@ def wait(books: Books, k: int, segments: np.ndarray, i: int, data: np.ndarray, s
         before = after
         after = records[after, REC_NEXT]
     if counts:
-        books.fates[RETRANSMISSION] += 1
+        books.pool[FATES + RETRANSMISSION] += 1
     elif start + size == stop:
         records[last, REC_MISSING] = segments[i, SEG_MISSING]
-
-
-@part
-def catch_up(books: Books, k: int) -> None:
-    """Deliver what waits, as far as nothing is missing before it."""
-    state, records = books.state, books.records
-    while state[k, HEAD] != NONE:
-        r = state[k, HEAD]
-        back = (state[k, NEXT] - records[r, REC_SEQUENCE]) & LOW
-        if back > BEHIND:
-            return
-        start = records[r, REC_AT]
-        stop = start + records[r, REC_SIZE]
-        if back < stop - start:
-            deliver(
-                books, k, books.frozen, start + back, stop, records[r, REC_MISSING], records[r, REC_NUMBER],
-                records[r, REC_TIME], records[r, REC_TTL], records[r, REC_COUNTS],
-            )  # fmt: skip
-        elif records[r, REC_COUNTS]:
-            books.fates[RETRANSMISSION] += 1
-        unlink_head(books, k)
 
 
 @part
@@ -803,15 +795,52 @@ def leap(books: Books, k: int) -> None:
     state[k, NUMBER], state[k, TIME] = records[r, REC_NUMBER], records[r, REC_TIME]
     note(books, k, ODD_GAP, gap)
     state[k, NEXT] = records[r, REC_SEQUENCE]
-    catch_up(books, k)
 
 
 @part
-def end_stream(books: Books, k: int) -> None:
-    """Deliver all that waits, gaps or not, and give up what remains."""
-    while books.state[k, HEAD] != NONE:
-        leap(books, k)
-    give_up_message(books, k)
+def waits_too_long(books: Books, k: int, now: int) -> bool:
+    """Say whether the gap before what waits has to be given up."""
+    state, pool = books.state, books.pool
+    return (
+        state[k, WAITING_BYTES] > pool[MOST_WAITING]
+        or state[k, WAITING] > pool[MOST_RECORDS]
+        or now - state[k, PROGRESS] > pool[GAP_TIME]
+    )
+
+
+@part
+def move(books: Books, k: int, data: np.ndarray, piece: np.ndarray, now: int, ending: bool) -> None:
+    """Deliver a piece, if its length is not 0, and what waits as far as nothing is missing before it.
+
+    piece: the columns of a record, REC_AT being its place in data. ending: deliver all, gaps or not, and give up what
+    remains, as is done too when the FIN is reached.
+    """
+    state, records = books.state, books.records
+    source = data
+    direct = len(piece) > 0
+    while direct or state[k, HEAD] != NONE:
+        if not direct:
+            source = books.frozen
+            piece = records[state[k, HEAD]]
+        back = (state[k, NEXT] - piece[REC_SEQUENCE]) & LOW
+        if back > BEHIND:
+            if not ending and not waits_too_long(books, k, now):
+                break
+            leap(books, k)
+            state[k, PROGRESS] = now
+            continue
+        if direct or back < piece[REC_SIZE]:
+            deliver(books, k, source, piece, back)
+            state[k, PROGRESS] = now
+        elif piece[REC_COUNTS]:
+            books.pool[FATES + RETRANSMISSION] += 1
+        if not direct:
+            unlink_head(books, k)
+        direct = False
+        if state[k, FIN_AT] == state[k, NEXT]:
+            ending = True
+    if ending:
+        give_up_message(books, k)
 
 
 # --- streams
@@ -880,7 +909,7 @@ def open_stream(books: Books, k: int, first: int, known: bool) -> None:
 
 @part
 def add_stream(books: Books, segments: np.ndarray, i: int) -> int:
-    """Return a new stream for segment i; the caller has made sure that there is room."""
+    """Return a new stream for segment i, not queued yet; the caller has made sure that there is room."""
     state, pool = books.state, books.pool
     k = pool[FREE_STREAM]
     if k == NONE:
@@ -896,15 +925,13 @@ def add_stream(books: Books, segments: np.ndarray, i: int) -> int:
     state[k, CHAIN] = books.slots[slot]
     books.slots[slot] = k
     state[k, HEAD] = state[k, TAIL] = NONE
-    enqueue(books, k, 0, segments[i, SEG_TIME])
     return k
 
 
 @part
 def remove(books: Books, k: int) -> None:
-    """Give up what is open of stream k, and forget it."""
+    """Forget stream k, of which nothing is open."""
     state, pool = books.state, books.pool
-    end_stream(books, k)
     unqueue(books, k)
     slot = state[k, HASH] & (len(books.slots) - 1)
     if books.slots[slot] == k:
@@ -924,16 +951,16 @@ def pick_victim(books: Books, now: int, more: bool) -> int:
 
     Those without payload go first, so that a flood of SYNs does not drive out conversations.
     """
-    state, pool, limits = books.state, books.pool, books.limits
+    state, pool = books.state, books.pool
     idle, old = pool[OLDEST], pool[OLDEST + 1]
-    if old != NONE and now - state[old, LAST] > limits[IDLE_TIME]:
+    if old != NONE and now - state[old, LAST] > pool[IDLE_TIME]:
         return old
-    if idle != NONE and now - state[idle, LAST] > limits[IDLE_TIME]:
+    if idle != NONE and now - state[idle, LAST] > pool[IDLE_TIME]:
         return idle
     count = pool[COUNTS] + pool[COUNTS + 1]
-    if more and count >= limits[MOST_STREAMS]:
+    if more and count >= pool[MOST_STREAMS]:
         return idle if idle != NONE and (old == NONE or 2 * pool[COUNTS] >= count) else old
-    if pool[LIVE] > limits[MOST_BYTES] and pool[COUNTS + 1] > 1:
+    if pool[LIVE] > pool[MOST_BYTES] and pool[COUNTS + 1] > 1:
         return old
     return NONE
 
@@ -942,127 +969,91 @@ def pick_victim(books: Books, now: int, more: bool) -> int:
 
 
 @part
-def open_again(books: Books, k: int, segments: np.ndarray, i: int) -> None:
-    """Take in the SYN segment i of stream k: the one that opened it, or one that opens another on the same ports."""
-    state = books.state
-    first = (segments[i, SEG_SEQUENCE] + 1) & LOW
-    if first == state[k, FIRST]:
-        return
-    if state[k, CLOSED] or state[k, CLASS] == 0:
-        end_stream(books, k)
-        open_stream(books, k, first, True)
-    else:
-        state[k, OTHER_FIRST] = first
+def new_first(books: Books, k: int, segments: np.ndarray, i: int) -> int:
+    """Return the first byte of another stream that segment i opens in the place of stream k, or NONE.
 
-
-@part
-def choose_stream(books: Books, k: int, sequence: int) -> None:
-    """Let a later SYN open another stream once data follow it: a SYN alone may be forged."""
+    A later SYN opens it when data follow it, or at once where the old stream is closed: a SYN alone may be forged.
+    """
     state = books.state
+    sequence = segments[i, SEG_SEQUENCE]
+    if segments[i, SEG_FLAGS] & SYN:
+        sequence = (sequence + 1) & LOW
+        if sequence != state[k, FIRST]:
+            if state[k, CLOSED] or state[k, CLASS] == 0:
+                return sequence
+            state[k, OTHER_FIRST] = sequence
+    if segments[i, SEG_LENGTH] + segments[i, SEG_MISSING] == 0:
+        return NONE
     other = state[k, OTHER_FIRST]
     ahead = (sequence - state[k, NEXT]) & LOW
     if other != NONE:
         further = (sequence - other) & LOW
         if further < BEHIND and further < ahead:
-            end_stream(books, k)
-            open_stream(books, k, other, True)
-        elif ahead == 0:
+            return other
+        if ahead == 0:
             state[k, OTHER_FIRST] = NONE  # the stream goes on
     elif state[k, CLOSED] and BEHIND < ahead < LOW + 1 - BEHIND:
-        end_stream(books, k)
-        open_stream(books, k, sequence, False)
+        return sequence
+    return NONE
 
 
 @part
-def take_data(books: Books, k: int, segments: np.ndarray, i: int, data: np.ndarray, sequence: int) -> None:
-    """Take in the payload of segment i, whose first byte has the number sequence."""
-    state, limits = books.state, books.limits
-    start, length, missing = segments[i, SEG_START], segments[i, SEG_LENGTH], segments[i, SEG_MISSING]
-    stop = start + length
-    time = segments[i, SEG_TIME]
-    back = (state[k, NEXT] - sequence) & LOW
-    if back > BEHIND:
-        back = 0
-    elif back > 0:
-        if length > 1 and differs(books, k, data, start, stop, back):
-            note(books, k, ODD_OVERLAP, min(length, back))
-        if length <= back:
-            repeat(books, k, length, back)
-            return
-        start += back
-        sequence = state[k, NEXT]
-    head = state[k, HEAD]
-    ahead = (sequence - state[k, NEXT]) & LOW
-    free = head == NONE or (books.records[head, REC_SEQUENCE] - sequence) & LOW >= stop - start + missing
-    if ahead == 0 and free:
-        deliver(
-            books, k, data, start, stop, missing, segments[i, SEG_NUMBER], time, segments[i, SEG_TTL], 1
-        )
-        state[k, PROGRESS] = time
-    elif length == 0:
-        books.fates[WITHOUT_SIP] += 1
-    else:
-        wait(books, k, segments, i, data, start, sequence)
-    if state[k, HEAD] != NONE:
-        awaited = state[k, NEXT]
-        catch_up(books, k)
-        if state[k, NEXT] != awaited:
-            state[k, PROGRESS] = time
-    while state[k, HEAD] != NONE and (
-        state[k, WAITING_BYTES] > limits[MOST_WAITING]
-        or state[k, WAITING] > limits[MOST_RECORDS]
-        or time - state[k, PROGRESS] > limits[GAP_TIME]
-    ):
-        leap(books, k)
-        state[k, PROGRESS] = time
-
-
-@part
-def close_at_fin(books: Books, k: int) -> None:
-    """End stream k if all bytes before its FIN were delivered."""
+def find_stream(books: Books, segments: np.ndarray, i: int, k: int) -> int:
+    """Return the stream of segment i, with k the one that is known: a new one if need be; NONE if it needs none."""
     state = books.state
-    if state[k, FIN_AT] != NONE and state[k, FIN_AT] == state[k, NEXT]:
-        end_stream(books, k)
-        state[k, CLOSED] = 1
-        state[k, FIN_AT] = NONE
-
-
-@part
-def take_segment(books: Books, k: int, segments: np.ndarray, i: int, data: np.ndarray) -> None:
-    """Take in segment i; k is its stream, NONE if it has none yet."""
-    state = books.state
-    flags = segments[i, SEG_FLAGS]
-    sequence = segments[i, SEG_SEQUENCE]
+    syn = segments[i, SEG_FLAGS] & SYN
     payload = segments[i, SEG_LENGTH] + segments[i, SEG_MISSING]
-    time = segments[i, SEG_TIME]
-    syn = flags & SYN
-    if syn:
-        sequence = (sequence + 1) & LOW
+    group = 1 if payload else 0
     if k != NONE:
-        group = 1 if payload else state[k, CLASS]
+        group = max(group, state[k, CLASS])
         unqueue(books, k)
-        enqueue(books, k, group, time)
-        if syn:
-            open_again(books, k, segments, i)
     elif syn or payload:
         k = add_stream(books, segments, i)
-        if payload:
-            unqueue(books, k)
-            enqueue(books, k, 1, time)
-        open_stream(books, k, sequence, syn != 0)
-    if payload:
-        choose_stream(books, k, sequence)
-        take_data(books, k, segments, i, data, sequence)
+        open_stream(books, k, (segments[i, SEG_SEQUENCE] + (syn != 0)) & LOW, syn != 0)
     else:
-        books.fates[TCP_HANDSHAKE] += 1
-    if k == NONE:
-        return
-    end = (sequence + payload) & LOW
+        return NONE
+    enqueue(books, k, group, segments[i, SEG_TIME])
+    return k
+
+
+@part
+def take_segment(books: Books, k: int, segments: np.ndarray, i: int, data: np.ndarray, piece: np.ndarray) -> bool:
+    """Take in segment i of stream k, and say whether it is what is awaited: then piece tells what to deliver of it."""
+    state, pool = books.state, books.pool
+    flags = segments[i, SEG_FLAGS]
+    length, missing = segments[i, SEG_LENGTH], segments[i, SEG_MISSING]
+    sequence = (segments[i, SEG_SEQUENCE] + (flags & SYN != 0)) & LOW
+    end = (sequence + length + missing) & LOW
     if flags & FIN:
         state[k, FIN_AT] = end
     if flags & RST and end == state[k, NEXT]:
         state[k, CLOSED] = 1
-    close_at_fin(books, k)
+    if length + missing == 0:
+        pool[FATES + TCP_HANDSHAKE] += 1
+        return False
+    start = segments[i, SEG_START]
+    back = (state[k, NEXT] - sequence) & LOW
+    if 0 < back <= BEHIND:
+        if length > 1 and differs(books, k, data, start, start + length, back):
+            note(books, k, ODD_OVERLAP, min(length, back))
+        if length <= back:
+            pool[FATES + (KEEP_ALIVE if length <= 1 and back == 1 else RETRANSMISSION)] += 1
+            return False
+        start += back
+        sequence = state[k, NEXT]
+    stop = segments[i, SEG_START] + length
+    head = state[k, HEAD]
+    free = head == NONE or (books.records[head, REC_SEQUENCE] - sequence) & LOW >= stop - start + missing
+    if sequence == state[k, NEXT] and free:
+        piece[REC_SEQUENCE], piece[REC_AT], piece[REC_SIZE], piece[REC_MISSING] = sequence, start, stop - start, missing
+        piece[REC_NUMBER], piece[REC_TIME] = segments[i, SEG_NUMBER], segments[i, SEG_TIME]
+        piece[REC_TTL], piece[REC_COUNTS] = segments[i, SEG_TTL], 1
+        return True
+    if length == 0:
+        pool[FATES + WITHOUT_SIP] += 1
+    else:
+        wait(books, k, segments, i, data, start, sequence)
+    return False
 
 
 @part
@@ -1073,52 +1064,93 @@ def room_for(books: Books, k: int, length: int) -> int:
     return length + books.state[k, KEPT] + books.state[k, WAITING_BYTES]
 
 
+@part
+def pick_stream(books: Books, segments: np.ndarray, i: int, ending: bool) -> tuple[int, int]:
+    """Return the stream of segment i and the one that has to go before, NONE if there is none; ending: all have to."""
+    pool = books.pool
+    if i < len(segments):
+        k = look_up(books, segments, i)
+        return k, pick_victim(books, segments[i, SEG_TIME], k == NONE)
+    if not ending:
+        return NONE, NONE
+    return NONE, pool[OLDEST + 1] if pool[OLDEST + 1] != NONE else pool[OLDEST]
+
+
+@part
+def lacks(books: Books, k: int, victim: int, length: int) -> int:
+    """Return what there must be more of before length bytes of stream k are taken in, or victim goes; else DONE."""
+    state, pool = books.state, books.pool
+    room = length
+    waiting = 0
+    for stream in (k, victim):
+        if stream != NONE:
+            room += state[stream, KEPT] + state[stream, WAITING_BYTES]
+            waiting += state[stream, WAITING]
+    if len(books.rows) - pool[ROWS] < room // SMALLEST + 4:
+        return MORE_ROWS
+    pool[WANTED] = 8 * room + 4 * SMALL_ROOM
+    if len(books.arena) - pool[TOP] < pool[WANTED]:
+        return MORE_ARENA
+    if k == NONE and pool[FREE_STREAM] == NONE and pool[STREAMS] == len(state):
+        return MORE_STREAMS
+    if len(books.records) - pool[RECORDS] < waiting + 1:
+        return MORE_RECORDS
+    return DONE
+
+
 @kernel
-def run(books: Books, segments: np.ndarray, data: np.ndarray, i: int, ending: bool) -> tuple[int, int]:
+def run(
+    books: Books, segments: np.ndarray, data: np.ndarray, piece: np.ndarray, i: int, ending: bool
+) -> tuple[int, int]:
     """Take in the segments from i on, and at the end of the capture end all streams.
 
-    segments: int64, shape (n, SEGMENT); data: uint8. Returns the segment to go on with, and why (DONE, or what there
-    must be more of).
+    segments: int64, shape (n, SEGMENT); data: uint8; piece: int64, shape (RECORD,), is scratch. Returns the segment to
+    go on with, and why: DONE, or what there must be more of.
     """
-    pool = books.pool
+    state = books.state
     while True:
-        k = NONE
-        bytes_more = 0
-        if i < len(segments):
-            k = look_up(books, segments, i)
-            victim = pick_victim(books, segments[i, SEG_TIME], k == NONE)
-            bytes_more = segments[i, SEG_LENGTH]
-        elif ending:
-            victim = pool[OLDEST + 1] if pool[OLDEST + 1] != NONE else pool[OLDEST]
-        else:
-            victim = NONE
-        if i == len(segments) and victim == NONE:
+        k, victim = pick_stream(books, segments, i, ending)
+        last = i == len(segments)
+        if last and victim == NONE:
             return i, DONE
-        room = room_for(books, k if victim == NONE else victim, bytes_more)
-        if len(books.rows) - pool[ROWS] < room // SMALLEST + 4:
-            return i, MORE_ROWS
-        pool[WANTED] = 8 * room + 4 * SMALL_ROOM
-        if len(books.arena) - pool[TOP] < pool[WANTED]:
-            return i, MORE_ARENA
+        more = lacks(books, k, victim, 0 if last else segments[i, SEG_LENGTH])
+        if more != DONE:
+            return i, more
+        now = state[victim, LAST] if last else segments[i, SEG_TIME]
+        first = NONE
+        if victim == NONE and k != NONE:
+            first = new_first(books, k, segments, i)
+        closing = victim != NONE or first != NONE
+        given = piece[:0]
         if victim != NONE:
-            if i < len(segments) and (books.state[victim, KEPT] or books.state[victim, WAITING]):
-                note(books, victim, ODD_GIVEN_UP, room)
-            remove(books, victim)
-            continue
-        if k == NONE and pool[FREE_STREAM] == NONE and pool[STREAMS] == len(books.state):
-            return i, MORE_STREAMS
-        waiting = books.state[k, WAITING] if k != NONE else 0
-        if len(books.records) - pool[RECORDS] < waiting + 1:
-            return i, MORE_RECORDS
-        take_segment(books, k, segments, i, data)
-        i += 1
+            k = victim
+            if not last and has_open_message(books, k):
+                note(books, k, ODD_GIVEN_UP, state[k, KEPT] + state[k, WAITING_BYTES])
+        elif not closing:
+            k = find_stream(books, segments, i, k)
+            if k == NONE:
+                books.pool[FATES + TCP_HANDSHAKE] += 1
+                i += 1
+                continue
+            if take_segment(books, k, segments, i, data, piece):
+                given = piece
+            i += 1
+        if closing or len(given) > 0 or state[k, HEAD] != NONE or state[k, FIN_AT] == state[k, NEXT]:
+            move(books, k, data, given, now, closing or state[k, FIN_AT] == state[k, NEXT])
+        if victim != NONE:
+            remove(books, k)
+        elif first != NONE:
+            open_stream(books, k, first, state[k, OTHER_FIRST] == first or segments[i, SEG_FLAGS] & SYN != 0)
+        elif state[k, FIN_AT] == state[k, NEXT]:
+            state[k, CLOSED] = 1
+            state[k, FIN_AT] = NONE
 
 
 @kernel
 def compact(books: Books, arena: np.ndarray) -> int:
     """Copy all bytes that are in use to another arena, which has room for them, and return how many there are."""
     state, records, pool = books.state, books.records, books.pool
-    used = 0
+    used = SCRATCH
     live = 0
     for group in range(2):
         k = pool[OLDEST + group]
@@ -1138,7 +1170,7 @@ def compact(books: Books, arena: np.ndarray) -> int:
                 r = records[r, REC_NEXT]
             k = state[k, NEWER]
     pool[TOP] = used
-    pool[LIVE] = used + live
+    pool[LIVE] = used - SCRATCH + live
     return used
 
 

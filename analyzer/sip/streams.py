@@ -86,17 +86,18 @@ class Streams:
             gap_seconds: after how long without progress a gap is given up.
             idle_seconds: after how long a silence a stream is given up.
         """
-        limits = (streams, stream_bytes, stream_segments, total_bytes, gap_seconds * _SECOND, idle_seconds * _SECOND)
-        self._limits = np.array(limits, np.int64)
         self._seed = np.uint64(int.from_bytes(os.urandom(8)))
         self._pool = np.zeros(kernels.POOL, np.int64)
+        self._pool[kernels.TOP] = kernels.SCRATCH
+        limits = (streams, stream_bytes, stream_segments, total_bytes, gap_seconds * _SECOND, idle_seconds * _SECOND)
+        self._pool[kernels.MOST_STREAMS : kernels.MOST_STREAMS + len(limits)] = limits
         self._pool[[kernels.FREE_STREAM, kernels.FREE_RECORD]] = NONE
         self._pool[kernels.OLDEST : kernels.OLDEST + 4] = NONE
         self._state = np.zeros((64, kernels.STREAM), np.int64)
         self._records = np.zeros((64, kernels.RECORD), np.int64)
         self._slots = np.full(128, NONE, np.int64)
         self._arena = np.empty(_SMALLEST_ARENA, np.uint8)
-        self._scratch = np.empty(kernels.MAX_LINE, np.uint8)
+        self._piece = np.zeros(kernels.RECORD, np.int64)
 
     def add(self, segments: "Segments") -> Packets:
         """Take in the segments of a block, and return the messages that they complete, as rows over their own buffer.
@@ -115,13 +116,16 @@ class Streams:
         room = int(self._pool[kernels.LIVE]) + (0 if segments is None else int(segments.length.sum()))
         work = _Work(count + 64, room)
         self._pool[[kernels.ROWS, kernels.OUT, kernels.NOTED, kernels.UNTOLD]] = 0
+        self._pool[kernels.FATES :] = 0
         for first in range(0, max(count, 1), _CHUNK):
             table = np.empty((0, kernels.SEGMENT), np.int64)
             if segments is not None:
                 table = self._table(segments, first, min(first + _CHUNK, count))
             at, why = 0, kernels.MORE_ROWS
             while why != kernels.DONE:
-                at, why = kernels.run(self._books(work), readonly(table), readonly(data), at, segments is None)
+                at, why = kernels.run(
+                    self._books(work), readonly(table), readonly(data), self._piece, at, segments is None
+                )
                 self._make_room(why, work)
         return work.packets(self._pool)
 
@@ -131,15 +135,11 @@ class Streams:
             records=self._records,
             slots=self._slots,
             pool=self._pool,
-            limits=self._limits,
             arena=self._arena,
             frozen=readonly(self._arena),
-            scratch=self._scratch,
-            line=readonly(self._scratch),
             rows=work.rows,
             out=work.out,
             odd=work.odd,
-            fates=work.fates,
         )
 
     def _make_room(self, why: int, work: "_Work") -> None:
@@ -153,7 +153,7 @@ class Streams:
             self._slots = np.full(2 * len(self._state), NONE, np.int64)
             kernels.fill_slots(self._books(work))
         elif why == kernels.MORE_ARENA:
-            size = 2 * int(self._pool[kernels.LIVE]) + int(self._pool[kernels.WANTED])
+            size = kernels.SCRATCH + 2 * int(self._pool[kernels.LIVE]) + int(self._pool[kernels.WANTED])
             arena = np.empty(max(size, _SMALLEST_ARENA), np.uint8)
             kernels.compact(self._books(work), arena)
             self._arena = arena
@@ -193,11 +193,11 @@ class _Work:
         self.rows = np.empty((rows, kernels.ROW), np.int64)
         self.out = np.empty(room, np.uint8)
         self.odd = np.empty((_NOTES, kernels.ODD), np.int64)
-        self.fates = np.zeros(kernels.FATES, np.int64)
 
     def packets(self, pool: "NDArray[np.int64]") -> Packets:
         """Return what was written as packets."""
         rows = self.rows[: pool[kernels.ROWS]]
+        fates = pool[kernels.FATES :]
         return Packets(
             data=self.out[: pool[kernels.OUT]],
             number=rows[:, kernels.ROW_NUMBER].copy(),
@@ -211,9 +211,9 @@ class _Work:
             start=rows[:, kernels.ROW_START].copy(),
             length=rows[:, kernels.ROW_LENGTH].copy(),
             missing=rows[:, kernels.ROW_MISSING].copy(),
-            captured=int(self.fates.sum()),
-            carried=int(self.fates[kernels.CARRIED]),
-            set_aside={word: int(self.fates[fate]) for fate, word in SET_ASIDE.items() if self.fates[fate]},
+            captured=int(fates.sum()),
+            carried=int(fates[kernels.CARRIED]),
+            set_aside={word: int(fates[fate]) for fate, word in SET_ASIDE.items() if fates[fate]},
             anomalies=tuple(self._anomalies(pool)),
         )
 
