@@ -403,10 +403,13 @@ def _udp_payload(udp: Any) -> bytes:  # noqa: ANN401
 
 
 def _nanoseconds(timestamp: str | None) -> int:
-    """Return the time that TShark writes as seconds with nine decimals; -1 if there is none."""
+    """Return the time that TShark writes as seconds with nine decimals; -1 if there is none.
+
+    The seconds are of 32 bits, with a sign: from 2038 on they are negative.
+    """
     seconds, _, fraction = str(timestamp or "").partition(".")
     try:
-        return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+        return int(seconds) % 2**32 * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
     except ValueError:
         return -1
 

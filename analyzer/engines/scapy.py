@@ -33,7 +33,7 @@ from analyzer.engines.rows import (
     reason_of,
     silence,
 )  # fmt: skip
-from analyzer.errors import CaptureError
+from analyzer.errors import CaptureError, UnavailableError
 
 _LAYERS = (
     "layers.inet", "layers.inet6", "layers.l2tp", "layers.ppp", "layers.sctp", "layers.vxlan",
@@ -46,6 +46,8 @@ _MOST_LAYERS = 16
 """Packets within each other, and datagrams put together, that are looked at."""
 _OLD_TAGS = (0x9100, 0x9200)
 """Ethernet types of VLAN tags, from before 802.1ad, that Scapy does not know."""
+_FAMILIES = (10, 23, 24, 28, 30)
+"""IPv6 to Linux, Windows and three BSDs, of which Scapy knows the one that it runs on."""
 _PACKET_BLOCKS = (2, 3, 6)
 _EXTENSIONS = frozenset((0, 43, 44, 51, 60, 135, 139, 140))
 _MOST_EXTENSIONS = 16
@@ -71,10 +73,13 @@ class Frame(NamedTuple):
 def read_packets(path: Path) -> Iterator[Packets]:
     """Yield the packets of the pcap or pcapng file at path, some thousand at a time.
 
-    Raises CaptureError if it cannot be read, or if Scapy reads no such file.
+    Raises CaptureError if it cannot be read, or if Scapy reads no such file, UnavailableError without Scapy.
     """
-    with silence(*_LOGGERS):
-        _load()
+    try:
+        with silence(*_LOGGERS):
+            _load()
+    except ModuleNotFoundError as error:
+        raise UnavailableError("the engine 'scapy' needs the Python package 'scapy'; install it with pip") from error
     with open_stream(path) as stream:
         yield from _read(path, _Watched(stream))
 
@@ -94,6 +99,11 @@ def _load() -> None:
         for tag in _OLD_TAGS:
             if tag not in known:
                 bind(lower, layers.Dot1Q, type=tag)
+    ipv6 = import_module("scapy.layers.inet6").IPv6
+    known = {fields.get("type") for fields, _ in layers.Loopback.payload_guess}
+    for family in _FAMILIES:
+        if family not in known:
+            bind(layers.Loopback, ipv6, type=family)
 
 
 # --- the file
@@ -105,12 +115,19 @@ class _Watched:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.offset = 0
-        self.cut = False
+        self.mark = 0
+        """Where the record, or the block, begins that is being read."""
+        self._ended = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether the stream ended within a record or a block."""
+        return self._ended and self.offset > self.mark
 
     def read(self, size: int) -> bytes:
         """Return size bytes, or as many as there are."""
         data = self.stream.read(size)
-        self.cut = self.cut or 0 < len(data) < size
+        self._ended = self._ended or len(data) < size
         self.offset += len(data)
         return data
 
@@ -151,8 +168,10 @@ def _frames(path: Path, file: _Watched) -> Iterator[Frame]:
     if isinstance(reader, RawPcapNgReader):
         for kind in _PACKET_BLOCKS:
             reader.blocktypes[kind] = _keeping(reader.blocktypes[kind])
+        _mark_blocks(cast("Any", reader), file)
     number = 0
     while True:
+        file.mark = file.offset
         try:
             data, facts = reader._read_packet(_MOST_BYTES)  # noqa: SLF001 (the only way past Scapy's bound)
         except (EOFError, Scapy_Exception):
@@ -170,6 +189,17 @@ def _keeping(read: Callable[[bytes, int], Any]) -> Callable[[bytes, int], Any]:
         return read(block, size) or (b"", None)
 
     return read_or_keep
+
+
+def _mark_blocks(reader: Any, file: _Watched) -> None:  # noqa: ANN401 (Scapy has no types here)
+    """Make Scapy mark where each block begins, not only those that hold packets."""
+    read = reader._read_block  # noqa: SLF001 (there is no public way)
+
+    def mark_and_read(size: int) -> Any:  # noqa: ANN401 (what Scapy returns)
+        file.mark = file.offset
+        return read(size=size)
+
+    reader._read_block = mark_and_read  # noqa: SLF001
 
 
 def _tell_pcap(number: int, data: bytes, facts: Any, reader: Any) -> Frame:  # noqa: ANN401 (Scapy has no types here)
