@@ -190,7 +190,7 @@ def _confirmed(
 ) -> "pd.Series[bool]":
     """Say which attacks hold: those that are sure, and suspicions in good company.
 
-    A probe by a party that has a sure attack adds nothing. Who is put through, or dials a number without a prefix
+    A suspicion of a party that has a sure attack adds nothing, unless it is a breach. Who is put through, or dials a number without a prefix
     that leads abroad, joins a campaign but confirms none: any carrier may call. Nor is a number wanted that most reach.
     """
     sure = attacks["confidence"] >= joining.sure
@@ -203,7 +203,7 @@ def _confirmed(
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
     enough = shared["party"] >= shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
     crowd = np.isin(group, shared.loc[enough, "group"].unique())
-    alone = ~sure.groupby(party).transform("any") | (attacks["kind"] != "probe")
+    alone = ~sure.groupby(party).transform("any") | (attacks["outcome"] == "breached")
     return sure | ((company | crowd) & alone)
 
 

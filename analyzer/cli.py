@@ -16,9 +16,24 @@ STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
 TABLE_FORMATS = ("csv", "json", "parquet")
 
+ENGINES = ("native", "scapy", "pyshark")
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _settings = click.option("--settings", metavar="FILE", help="A TOML file that sets the detectors' thresholds.")
 _signatures = click.option("--signatures", metavar="FILE", multiple=True, help="A TOML file with more tools.")
+_engine = click.option(
+    "--engine", type=click.Choice(ENGINES), default="native", show_default=True, help="What decodes the packets."
+)
+_keylog = click.option("--keylog", metavar="FILE", help="A TLS key log, to decrypt with (needs --engine pyshark).")
+_most_bytes = click.option(
+    "--most-bytes", type=click.IntRange(min=1), metavar="N", help="How many bytes a compressed capture may hold."
+)
+
+
+def _reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all commands that read captures take."""
+    for option in (_most_bytes, _keylog, _engine, _signatures, _settings, _captures):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,12 +41,13 @@ _signatures = click.option("--signatures", metavar="FILE", multiple=True, help="
 def cli() -> None:
     """Find out who is scanning your SIP, as which campaign, and whether anyone got in.
 
-    A CAPTURE is a pcap or pcapng file, or a folder of them. Nothing is ever sent, and no name is looked up.
+    A CAPTURE is a pcap or pcapng file, plain or compressed, a folder of them, a quoted pattern, or - for standard
+    input. Nothing is ever sent, and no name is looked up.
     """
 
 
 @cli.command()
-@_captures
+@_reading
 @click.option("-o", "--output", default="report", metavar="DIR", show_default=True, help="Where the report goes.")
 @click.option(
     "--tables",
@@ -42,16 +58,7 @@ def cli() -> None:
     help="A format to write every table in; may be given more than once.",
 )
 @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
-@_settings
-@_signatures
-def report(
-    captures: tuple[str, ...],
-    output: str,
-    tables: tuple[str, ...],
-    show_secrets: bool,
-    settings: str | None,
-    signatures: tuple[str, ...],
-) -> None:
+def report(output: str, tables: tuple[str, ...], show_secrets: bool, **reading: Any) -> None:
     """Say what happened, and write report.html, summary.json and all tables.
 
     Example: sipscope report captures/ -o report
@@ -59,7 +66,7 @@ def report(
     from analyzer.reports import write_report
     from analyzer.reports.terminal import print_answer
 
-    analysis = _analyze(captures, settings, signatures)
+    analysis = _analyze(**reading)
     written = write_report(analysis, output, tables=tables, show_secrets=show_secrets)
     print_answer(analysis, report=written["report.html"], show_secrets=show_secrets)
 
@@ -68,23 +75,14 @@ def _table_command(name: str, meaning: str) -> Callable[..., None]:
     """Return the command that writes one table."""
 
     @cli.command(name, help=f"{meaning}\n\nExample: sipscope {name} captures/ -o {name}.csv")
-    @_captures
+    @_reading
     @click.option("-o", "--output", metavar="FILE", help="A .csv, .json or .parquet file; standard output without.")
     @click.option("--format", "as_format", type=click.Choice(TABLE_FORMATS), help="The format, if not by suffix.")
     @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
-    @_settings
-    @_signatures
-    def command(
-        captures: tuple[str, ...],
-        output: str | None,
-        as_format: str | None,
-        show_secrets: bool,
-        settings: str | None,
-        signatures: tuple[str, ...],
-    ) -> None:
+    def command(output: str | None, as_format: str | None, show_secrets: bool, **reading: Any) -> None:
         from analyzer.exports import write_table
 
-        analysis = _analyze(captures, settings, signatures)
+        analysis = _analyze(**reading)
         frame = getattr(analysis if show_secrets else analysis.masked(), name)
         if output is None and as_format is None and sys.stdout.isatty():
             from analyzer.reports.terminal import print_table
@@ -120,13 +118,13 @@ def tools(signatures: tuple[str, ...]) -> None:
     print_tools(load_signatures(*signatures))
 
 
-def _analyze(captures: tuple[str, ...], settings: str | None, signatures: tuple[str, ...]) -> "Analysis":
+def _analyze(captures: tuple[str, ...], settings: str | None, **options: Any) -> "Analysis":
     from analyzer.analysis import analyze
 
-    return analyze(captures, detectors=_detectors(settings), signatures=signatures)
+    return analyze(captures, detectors=_detectors(settings), **options)
 
 
-def _detectors(settings: str | None) -> Any:  # noqa: ANN401
+def _detectors(settings: str | None) -> Any:
     if settings is None:
         return None
     from analyzer.detectors import configure

@@ -259,7 +259,7 @@ class Decompressed:
             self._stop(
                 "too large",
                 f"the {self._compression} data was decompressed up to byte {self._consumed:,} of {self._within} only,"
-                f" byte {self.given:,} of the capture: raise the limit (most_bytes) to read on",
+                f" byte {self.given:,} of the capture: raise the limit with --most-bytes to read on",
             )
 
     def _fill(self, wanted: int) -> bool:

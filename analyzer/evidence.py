@@ -289,7 +289,7 @@ def _tokens(rows: pd.DataFrame) -> "pd.Series[Any]":
         uses = rows[["source", "call_id", name]].dropna().drop_duplicates()
         uses = uses[uses[name].duplicated(keep=False)]
         counts = uses.astype({"source": "str"}).groupby(name).nunique()
-        shared = counts.index[(counts["source"] > 1) & (counts["call_id"] > 1)].difference(_FIXED)
+        shared = counts.index[(counts["source"] > 1) & (counts["call_id"] > 1)].difference(list(_FIXED))
         keys.append("token:" + rows[name].astype("str")[rows[name].isin(shared)])
     return pd.concat(keys)
 

@@ -153,7 +153,7 @@ COLUMNS = {
         Column("reasons", LIST, "why its attacks belong together, in words"),
         # --- captures
         Column("format", WORD, "pcap or pcapng, with byte order and resolution"),
-        Column("bytes", COUNT, "size of the capture"),
+        Column("bytes", NUMBER, "size of the capture as it lies on the disk; missing for a pipe"),
         Column("packets", COUNT, "packets captured"),
         Column("dropped", NUMBER, "packets that the recorder lost; missing where the capture does not say"),
     ]

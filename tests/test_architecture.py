@@ -19,8 +19,8 @@ from analyzer.tables import COLUMNS, TABLES
 PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
-    {"errors"},
-    {"tables", "registry"},
+    {"errors", "formats"},
+    {"tables", "registry", "decompress"},
     {"capture"},
     {"engines"},
     {"dialling"},

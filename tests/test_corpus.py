@@ -11,6 +11,8 @@ BRUTE_FORCE = "initconf__sip-attacks/SIP-Bruteforce-Single-IP.pcap"
 TOLL_FRAUD = "initconf__sip-attacks/SIP-3700-unauthorized-401.pcap"
 MISLABELLED = "CESNET__ipfixprobe/functional__inputs__sip.pcap"
 """Its class says benign, and it holds svmap, svwar and svcrack, which finds the password of 6001 (packets 46, 48)."""
+SCANNED = "ntop__nDPI/gre.pcap"
+"""Its class says benign, and its first packet is svmap's OPTIONS, by its own name and with its tag."""
 
 
 def listed():
@@ -55,9 +57,16 @@ def test_an_attack_that_its_label_hides():
     assert guessing["decisive"].tolist() == [48]
 
 
+def test_a_scanner_in_a_tunnel():
+    analysis = analyze(corpus(SCANNED))
+    (attack,) = analysis.attacks.to_dict("records")
+    assert (attack["kind"], attack["tool"], attack["evidence"]) == ("tool", "SIPVicious", [1])
+    assert analysis.sources["verdict"].tolist().count("attacking") == 1
+
+
 PEACEFUL = [
     row["file"] for row in listed() if row["traffic_class"] in ("benign", "negative", "crafted")
-    and row["file"] != MISLABELLED
+    and row["file"] not in (MISLABELLED, SCANNED)
 ]  # fmt: skip
 
 
