@@ -118,7 +118,7 @@ class Block:
             self.rows.append(carried)
             self.carried += parts
         else:
-            self.set_aside("hep without sip" if homer else "udp without sip", parts)
+            self.set_aside("tunnel (hep)" if homer else "udp without sip", parts)
 
     def add_segment(self, payload: Payload, parts: int = 1) -> None:
         """Take in a TCP segment of a flow that may carry SIP, and that came in so many packets."""

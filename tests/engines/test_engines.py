@@ -19,7 +19,7 @@ from analyzer.engines import ENGINES
 from analyzer.errors import CaptureError, UnavailableError
 
 OTHERS = ("scapy", "pyshark")
-SLOW = 2000
+SLOW = 500
 """Packets of captures that pyshark reads as a whole only where slow tests are wanted."""
 
 
@@ -36,7 +36,7 @@ def all_captures():
             marks = [pytest.mark.slow] if engine == "pyshark" and packets > SLOW else []
             yield pytest.param(engine, name, packets, marks=marks, id=f"{engine}-{name}")
         for path in sorted(CAPTURES.glob("*.pcap*")):
-            marks = [pytest.mark.slow] if engine == "pyshark" and path.stat().st_size > 300_000 else []
+            marks = [pytest.mark.slow] if engine == "pyshark" and path.stat().st_size > 150_000 else []
             yield pytest.param(engine, str(path), None, marks=marks, id=f"{engine}-{path.name}")
 
 
@@ -356,7 +356,7 @@ def test_no_change_of_a_capture_gets_past_the_books(engine, tmp_path, capfd):
     rng = np.random.default_rng(5)
     path = tmp_path / "changed.pcap"
     whole = [pcaps.pcap(list(MADE.values())), pcaps.shb() + pcaps.idb() + b"".join(map(pcaps.epb, MADE.values()))]
-    for turn in range(100 if engine == "scapy" else 6):
+    for turn in range(60 if engine == "scapy" else 6):
         path.write_bytes(changed(whole[turn % 2], rng))
         try:
             outcome = read(path, engine)
