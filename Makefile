@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test check format clean captures accuracy
+.PHONY: report test check format clean captures accuracy corpus fuzz
 
 report: $(READY)  ## analyse the bundled captures and say where the report is
 	$(BIN)/sipscope report captures/ -o report
@@ -23,6 +23,12 @@ format: $(READY)  ## let the formatter decide
 
 accuracy: $(READY)  ## measure how well attacks are found on labelled scenarios
 	$(BIN)/python benchmarks/accuracy.py
+
+corpus: $(READY)  ## compare with TShark's ground truth of ../shared/corpus, message by message
+	$(BIN)/python benchmarks/corpus.py
+
+fuzz: $(READY)  ## look for crashes for some minutes
+	$(BIN)/python -m tests.fuzz --minutes 5
 
 captures: $(READY)  ## make captures/ again with the real programs (root, network namespaces)
 	$(BIN)/python captures/make.py

@@ -1,7 +1,7 @@
 """The steps in order: captures in, an Analysis out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,6 @@ class Analysis:
     anomalies: "pd.DataFrame"
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
-
-    def masked(self) -> "Analysis":
-        """Return the same analysis with the guessed passwords masked."""
-        from analyzer.exports.secrets import mask_secrets
-
-        return replace(self, **{field.name: mask_secrets(getattr(self, field.name)) for field in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)

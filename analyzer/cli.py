@@ -10,11 +10,13 @@ import click
 from analyzer.errors import AnalyzerError
 
 if TYPE_CHECKING:
-    from analyzer.analysis import Analysis
+    from analyzer.analysis import Analysis, Reading
 
 STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
 TABLE_FORMATS = ("csv", "json", "parquet")
+READ = ("messages", "anomalies", "fates")
+"""The tables for which nothing needs to be detected."""
 
 ENGINES = ("native", "scapy", "pyshark")
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
@@ -81,9 +83,10 @@ def _table_command(name: str, meaning: str) -> Callable[..., None]:
     @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
     def command(output: str | None, as_format: str | None, show_secrets: bool, **reading: Any) -> None:
         from analyzer.exports import write_table
+        from analyzer.exports.secrets import mask_secrets
 
-        analysis = _analyze(**reading)
-        frame = getattr(analysis if show_secrets else analysis.masked(), name)
+        frame = getattr((_read if name in READ else _analyze)(**reading), name)
+        frame = frame if show_secrets else mask_secrets(frame)
         if output is None and as_format is None and sys.stdout.isatty():
             from analyzer.reports.terminal import print_table
 
@@ -122,6 +125,13 @@ def _analyze(captures: tuple[str, ...], settings: str | None, **options: Any) ->
     from analyzer.analysis import analyze
 
     return analyze(captures, detectors=_detectors(settings), **options)
+
+
+def _read(captures: tuple[str, ...], settings: str | None, **options: Any) -> "Reading":
+    from analyzer.analysis import read_captures
+
+    _detectors(settings)  # what is wrong with the settings is said by every command
+    return read_captures(captures, **options)
 
 
 def _detectors(settings: str | None) -> Any:
