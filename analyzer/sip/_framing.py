@@ -5,7 +5,7 @@ start and stop. All are linear in the bytes that they are given. Kernels of _str
 cached with them: after a change here, touch that file.
 """
 
-# ruff: noqa: PLR0911, SIM110 -- numba compiles no generators
+# ruff: noqa: PLR0913, PLR0917, PLR1714 -- numba compiles no generators
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
 from typing import Any
@@ -113,9 +113,7 @@ def end_value(data: np.ndarray, start: int, stop: int) -> int:
 @part
 def read_digits(data: np.ndarray, start: int, stop: int) -> int:
     """Return the decimal number that data[start:stop] is but for white space around it, or BAD."""
-    while start < stop and (
-        data[start] == SPACE or data[start] == TAB or data[start] == CR or data[start] == LF
-    ):
+    while start < stop and (data[start] == SPACE or data[start] == TAB or data[start] == CR or data[start] == LF):
         start += 1
     stop = trim_end(data, start, stop)
     while start < stop - 1 and data[start] == 48:
@@ -186,9 +184,7 @@ def lists_sip(data: np.ndarray, start: int, stop: int) -> bool:
     """Say whether 'sip' is one of the comma-separated words of data[start:stop], in any case."""
     while start < stop:
         end = find(data, start, stop, COMMA)
-        while start < end and (
-            data[start] == SPACE or data[start] == TAB or data[start] == CR or data[start] == LF
-        ):
+        while start < end and (data[start] == SPACE or data[start] == TAB or data[start] == CR or data[start] == LF):
             start += 1
         if trim_end(data, start, end) - start == len(SIP_PROTOCOL) and begins(data, start, end, SIP_PROTOCOL):
             return True

@@ -9,7 +9,7 @@ As in _kernels.py, a kernel takes arrays and numbers, raises nothing, and reads 
 may run out the kernel returns before it has touched a segment, and is called again with more.
 """
 
-# ruff: noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917, FBT001, SIM110 -- flat loops compile best
+# ruff: noqa: C901, PLR0912, PLR0913, PLR0917, PLR1714, FBT001 -- flat loops compile best
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
 from typing import NamedTuple
@@ -585,12 +585,10 @@ def lose_track(books: Books, k: int) -> None:
 
 
 @part
-def has_open_message(books: Books, k: int) -> bool:
-    """Say whether a message of stream k has begun, or bytes of it wait."""
-    state = books.state
-    stage = state[k, STAGE]
-    opened = stage == HEADERS or stage == BODY or stage == FRAMES
-    return state[k, WAITING] > 0 or (state[k, KEPT] > 0 and opened)
+def has_begun(books: Books, k: int) -> bool:
+    """Say whether a message, or a frame, of stream k has begun and is not complete."""
+    stage = books.state[k, STAGE]
+    return books.state[k, KEPT] > 0 and (stage == HEADERS or stage == BODY or stage == FRAMES)
 
 
 @part
@@ -599,7 +597,7 @@ def give_up_message(books: Books, k: int) -> None:
     state = books.state
     stage = state[k, STAGE]
     books.pool[SETTLED] = 1
-    if state[k, KEPT] > 0 and has_open_message(books, k) and stage != START_LINE and stage != HANDSHAKE:
+    if has_begun(books, k):
         note(books, k, ODD_INCOMPLETE, state[k, KEPT])
         if stage == BODY:
             at = state[k, KEPT_AT]
@@ -674,12 +672,6 @@ def differs(books: Books, k: int, data: np.ndarray, start: int, stop: int, back:
         if data[start + i] != books.frozen[end - back + i]:
             return True
     return False
-
-
-@part
-def repeat(books: Books, k: int, length: int, back: int) -> None:
-    """Set aside a segment all of whose bytes were there before (RFC 9293 3.8.4: a keep-alive repeats the last one)."""
-    books.pool[FATES + (KEEP_ALIVE if length <= 1 and back == 1 else RETRANSMISSION)] += 1
 
 
 # --- bytes that wait, because those before them are not there yet
@@ -1037,7 +1029,8 @@ def take_segment(books: Books, k: int, segments: np.ndarray, i: int, data: np.nd
         if length > 1 and differs(books, k, data, start, start + length, back):
             note(books, k, ODD_OVERLAP, min(length, back))
         if length <= back:
-            pool[FATES + (KEEP_ALIVE if length <= 1 and back == 1 else RETRANSMISSION)] += 1
+            probe = length <= 1 and back == 1  # a keep-alive repeats the last byte (RFC 9293 3.8.4)
+            pool[FATES + (KEEP_ALIVE if probe else RETRANSMISSION)] += 1
             return False
         start += back
         sequence = state[k, NEXT]
@@ -1124,7 +1117,7 @@ def run(
         given = piece[:0]
         if victim != NONE:
             k = victim
-            if not last and has_open_message(books, k):
+            if not last and (has_begun(books, k) or state[k, WAITING]):
                 note(books, k, ODD_GIVEN_UP, state[k, KEPT] + state[k, WAITING_BYTES])
         elif not closing:
             k = find_stream(books, segments, i, k)

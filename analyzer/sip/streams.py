@@ -4,6 +4,7 @@ Reasons of what is set aside: those of SET_ASIDE. Reasons of anomalies: those of
 """
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from analyzer.engines import Segments
 
-SET_ASIDE = {
+SET_ASIDE: dict[int, str] = {
     kernels.TCP_HANDSHAKE: "tcp handshake",
     kernels.KEEP_ALIVE: "tcp keep-alive",
     kernels.WITHOUT_SIP: "tcp without sip",
@@ -28,7 +29,7 @@ SET_ASIDE = {
     kernels.WS_CONTROL: "websocket control frame",
 }
 """Why segments carry no message; the first: they have no payload (SYN, FIN, RST, ACK)."""
-REASONS = {
+REASONS: dict[int, str] = {
     kernels.ODD_GAP: "tcp gap",
     kernels.ODD_OVERLAP: "tcp overlap",
     kernels.ODD_INCOMPLETE: "incomplete message",
@@ -39,7 +40,7 @@ REASONS = {
     kernels.ODD_GIVEN_UP: "stream given up",
 }
 """The word for each anomaly of a stream."""
-_DETAILS = {
+_DETAILS: dict[int, str] = {
     kernels.ODD_GAP: "{:,} bytes of the stream were not captured before this packet",
     kernels.ODD_OVERLAP: "a segment repeats {:,} bytes, and not all are as they were; the first ones were taken",
     kernels.ODD_INCOMPLETE: "the stream ends, or has a gap, after {:,} bytes of the message",
@@ -57,6 +58,24 @@ _SECOND = 1_000_000_000
 _HASH_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much is remembered of streams."""
+
+    streams: int = 131_072
+    """How many directions of connections are known at a time; those that are silent longest are given up."""
+    stream_bytes: int = 1 << 20
+    """How many bytes of one stream may wait for those before them."""
+    stream_segments: int = 1024
+    """How many segments of one stream may."""
+    total_bytes: int = 64 << 20
+    """How many bytes of all streams may wait, or be of unfinished messages."""
+    gap_seconds: float = 30
+    """After how long without progress, in the time of the capture, a gap is given up."""
+    idle_seconds: float = 7200
+    """After how long a silence, in the time of the capture, a stream is given up."""
+
+
 class Streams:
     """The TCP streams of one capture, of which the messages are cut.
 
@@ -66,31 +85,21 @@ class Streams:
     of a segment. Messages end where Content-Length says (RFC 3261 18.3), at the blank line where there is none.
     """
 
-    def __init__(
-        self,
-        *,
-        streams: int = 131_072,
-        stream_bytes: int = 1 << 20,
-        stream_segments: int = 1024,
-        total_bytes: int = 64 << 20,
-        gap_seconds: float = 30,
-        idle_seconds: float = 7200,
-    ) -> None:
-        """Begin a capture.
-
-        Args:
-            streams: how many directions of connections are known at a time; those silent longest are given up.
-            stream_bytes: how many bytes of one stream may wait for those before them.
-            stream_segments: how many segments may.
-            total_bytes: how many bytes of all streams may wait, or be of unfinished messages.
-            gap_seconds: after how long without progress a gap is given up.
-            idle_seconds: after how long a silence a stream is given up.
-        """
+    def __init__(self, limits: Limits | None = None) -> None:
+        """Begin a capture."""
+        limits = limits or Limits()
         self._seed = np.uint64(int.from_bytes(os.urandom(8)))
         self._pool = np.zeros(kernels.POOL, np.int64)
         self._pool[kernels.TOP] = kernels.SCRATCH
-        limits = (streams, stream_bytes, stream_segments, total_bytes, gap_seconds * _SECOND, idle_seconds * _SECOND)
-        self._pool[kernels.MOST_STREAMS : kernels.MOST_STREAMS + len(limits)] = limits
+        allowed = (
+            limits.streams,
+            limits.stream_bytes,
+            limits.stream_segments,
+            limits.total_bytes,
+            limits.gap_seconds * _SECOND,
+            limits.idle_seconds * _SECOND,
+        )
+        self._pool[kernels.MOST_STREAMS : kernels.MOST_STREAMS + len(allowed)] = allowed
         self._pool[[kernels.FREE_STREAM, kernels.FREE_RECORD]] = NONE
         self._pool[kernels.OLDEST : kernels.OLDEST + 4] = NONE
         self._state = np.zeros((64, kernels.STREAM), np.int64)

@@ -60,7 +60,8 @@ def message(serial=1, *, body=b"", method=b"OPTIONS", length=b"Content-Length: %
     """Return a valid request with a Call-ID of its own."""
     return (
         b"%s sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\n"
-        b"To: <sip:a@example.com>\r\nCall-ID: %d\r\nCSeq: 1 %s\r\n" % (method, serial, serial, method)
+        b"To: <sip:a@example.com>\r\nCall-ID: %d\r\nCSeq: 1 %s\r\n"
+        % (method, serial, serial, method)
         + (length % len(body) if b"%d" in length else length)
         + b"\r\n"
         + body
