@@ -45,3 +45,14 @@ def test_no_registry_is_named():
     for path in [*ROOT.glob("*.*"), *ROOT.glob(".ci/*"), ROOT / "Makefile"]:
         if path.is_file():
             assert not [word for word in words if word in path.read_text(encoding="utf-8", errors="replace")], path
+
+
+def test_the_example_in_the_readme_is_what_the_command_says(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    monkeypatch.chdir(ROOT)
+    said = CliRunner().invoke(cli, ["report", "captures/", "-o", str(tmp_path / "report")]).output.splitlines()
+    (example,) = re.findall(r"\$ sipscope report captures/\n(.*?)```", README, re.DOTALL)
+    lines = [line for line in example.splitlines() if line.strip() not in ("", "…")]
+    assert len(lines) > 10
+    assert [line for line in lines if line not in said] == []
