@@ -9,7 +9,7 @@ As in _kernels.py, a kernel takes arrays and numbers, raises nothing, and reads 
 may run out the kernel returns before it has touched a segment, and is called again with more.
 """
 
-# ruff: noqa: C901, PLR0912, PLR0913, PLR0917, PLR1714, FBT001 -- flat loops compile best
+# ruff: noqa: C901, PLR0912, PLR0913, PLR0917, PLR1714, SIM109, FBT001 -- flat loops compile best
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
 from typing import NamedTuple

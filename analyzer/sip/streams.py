@@ -5,7 +5,7 @@ Reasons of what is set aside: those of SET_ASIDE. Reasons of anomalies: those of
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analyzer.engines import Segments
 
-SET_ASIDE: dict[int, str] = {
+SET_ASIDE: dict[Any, str] = {
     kernels.TCP_HANDSHAKE: "tcp handshake",
     kernels.KEEP_ALIVE: "tcp keep-alive",
     kernels.WITHOUT_SIP: "tcp without sip",
@@ -29,7 +29,7 @@ SET_ASIDE: dict[int, str] = {
     kernels.WS_CONTROL: "websocket control frame",
 }
 """Why segments carry no message; the first: they have no payload (SYN, FIN, RST, ACK)."""
-REASONS: dict[int, str] = {
+REASONS: dict[Any, str] = {
     kernels.ODD_GAP: "tcp gap",
     kernels.ODD_OVERLAP: "tcp overlap",
     kernels.ODD_INCOMPLETE: "incomplete message",
@@ -40,7 +40,7 @@ REASONS: dict[int, str] = {
     kernels.ODD_GIVEN_UP: "stream given up",
 }
 """The word for each anomaly of a stream."""
-_DETAILS: dict[int, str] = {
+_DETAILS: dict[Any, str] = {
     kernels.ODD_GAP: "{:,} bytes of the stream were not captured before this packet",
     kernels.ODD_OVERLAP: "a segment repeats {:,} bytes, and not all are as they were; the first ones were taken",
     kernels.ODD_INCOMPLETE: "the stream ends, or has a gap, after {:,} bytes of the message",
@@ -171,7 +171,7 @@ class Streams:
         """Return the segments first to stop as a table for the kernel."""
         rows = slice(first, stop)
         table = np.empty((stop - first, kernels.SEGMENT), np.int64)
-        columns = {
+        columns: dict[int, NDArray[Any]] = {
             kernels.SEG_SOURCE_PORT: segments.source_port,
             kernels.SEG_TARGET_PORT: segments.destination_port,
             kernels.SEG_NUMBER: segments.number,
