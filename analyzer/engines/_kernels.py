@@ -190,7 +190,7 @@ TABLE = np.dtype(
     [
         ("state", np.int64, (STATE,)),
         ("keys", np.int64, (PLACES + 1, KEY)),  # the last is the one that is looked for
-        ("heads", np.int32, (PLACES,)),  # the first place of each chain, -1 if there is none
+        ("heads", np.int32, (PLACES,)),  # one more than the first place of each chain, 0 if there is none
         ("links", np.int32, (PLACES, 4)),
     ]
 )
@@ -835,7 +835,7 @@ def find_place(table: np.void) -> int:
             total = (total & 0x7FFFFFFF) + (total >> 31)
             total = (total & 0x7FFFFFFF) + (total >> 31)
     state[ASKED] = total & (PLACES - 1)
-    place = np.int64(table["heads"][state[ASKED]])
+    place = np.int64(table["heads"][state[ASKED]]) - 1
     while place >= 0:
         same = 0
         while same < KEY and keys[place, same] == keys[PLACES, same]:
@@ -866,8 +866,8 @@ def add_place(table: np.void) -> int:
     for part in range(KEY):
         table["keys"][place, part] = table["keys"][PLACES, part]
     links[place, CHAIN_OF] = state[ASKED]
-    links[place, CHAINED] = table["heads"][state[ASKED]]
-    table["heads"][state[ASKED]] = place
+    links[place, CHAINED] = table["heads"][state[ASKED]] - 1
+    table["heads"][state[ASKED]] = place + 1
     queue_place(table, place)
     return place
 
@@ -905,9 +905,9 @@ def drop_place(table: np.void, place: int) -> None:
     """Make a place free."""
     links = table["links"]
     chain = links[place, CHAIN_OF]
-    at = np.int64(table["heads"][chain])
+    at = np.int64(table["heads"][chain]) - 1
     if at == place:
-        table["heads"][chain] = links[place, CHAINED]
+        table["heads"][chain] = links[place, CHAINED] + 1
     else:
         while links[at, CHAINED] != place:
             at = np.int64(links[at, CHAINED])
@@ -1401,7 +1401,7 @@ def decode(
             if layers > MAX_LAYERS:
                 return TOO_DEEP, packets
         if what == PIECE:
-            behind = max(len(data), shift)
+            behind = shift if shift else len(data)
             what, ip, at, stop, end, packets = join(data, ip, at, stop, end, packets, time, joined, memory, written)
             if what >= NEXT:
                 data = joined

@@ -23,7 +23,6 @@ def make_memory(*, places: int = kernels.PLACES, chunks: int = kernels.POOL) -> 
     memory["spare"][:] = -1, 0, chunks
     for table in (memory["flows"], memory["datagrams"]):
         table["state"][:] = 0, -1, -1, -1, places, 1 + secrets.randbelow(2**31 - 2), 0
-        table["heads"][:] = -1
     return memory
 
 
