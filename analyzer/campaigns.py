@@ -30,7 +30,7 @@ WORDS = {
     "token": "the same token {}",
     "decoded": "tags that name the same target {}",
     "identity": "the same made-up caller {}",
-    "account": "the same account {} was guessed at, close in time",
+    "account": "guesses at the same account {} in the same handwriting",
     "handwriting": "the same handwriting against {}, close in time",
 }
 SHOWN = 6
@@ -125,7 +125,9 @@ def _links(
     links = links[(links["kind"] == "number") | guilty | ~links["key"].isin(ordinary)]
     links["strength"] = links["kind"].map(STRENGTH).astype("int64")
     grouped = links.groupby(["party", "key", "kind", "value", "strength"], as_index=False, observed=True)
-    return grouped.agg(start=("start", "min"), end=("end", "max"), prefixed=("prefixed", "any"), served=("served", "any"))
+    return grouped.agg(
+        start=("start", "min"), end=("end", "max"), prefixed=("prefixed", "any"), served=("served", "any")
+    )
 
 
 def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> "NDArray[np.int64]":
@@ -190,8 +192,9 @@ def _confirmed(
 ) -> "pd.Series[bool]":
     """Say which attacks hold: those that are sure, and suspicions in good company.
 
-    A suspicion of a party that has a sure attack adds nothing, unless it is a breach. Who is put through, or dials a number without a prefix
-    that leads abroad, joins a campaign but confirms none: any carrier may call. Nor is a number wanted that most reach.
+    A suspicion of a party that has a sure attack adds nothing, unless it is a breach. Who is put through, or dials a
+    number without a prefix that leads abroad, joins a campaign but confirms none: any carrier may call. Nor is a number
+    wanted that most reach.
     """
     sure = attacks["confidence"] >= joining.sure
     company = pd.Series(sure.groupby(group).transform("any").to_numpy(), index=attacks.index)
@@ -282,7 +285,7 @@ def _shown(kind: str, value: str) -> str:
     if kind == "identity":
         user, _, name = value.partition("|")
         return f'"{name}" <{user}>' if name else user
-    return value.replace("@", " at ") if kind == "account" else value
+    return value.rpartition("/")[0].replace("@", " at ") if kind == "account" else value
 
 
 def _alone(campaign: Mapping[Hashable, Any]) -> list[str]:

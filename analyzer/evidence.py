@@ -227,8 +227,9 @@ def link_keys(rows: pd.DataFrame) -> "pd.Series[Any]":
         written,
     ]
     if "guessed" in rows:
-        owner = rows["account"].astype("str") + "@" + rows["destination"].astype("str")
-        keys.append("account:" + owner[rows["guessed"]].dropna())
+        # With the handwriting: a telephone whose own account is attacked, and that errs once, is no attacker.
+        owner = first["account"].astype("str") + "@" + first["destination"].astype("str") + "/" + hand
+        keys.append("account:" + owner[first["guessed"]].dropna())
     if "number" in rows:
         keys.append("number:" + rows["number"].astype("str").dropna())
     return pd.concat(keys)

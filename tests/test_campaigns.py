@@ -70,7 +70,8 @@ def test_handwriting_places_what_stronger_keys_left_alone():
 
 def test_handwriting_does_not_choose_between_two_campaigns():
     hand = "handwriting:abc@198.51.100.1"
-    assert groups(attack("192.0.2.1", "number:1", hand), attack("192.0.2.2", "number:2", hand), attack("192.0.2.3", hand)) == [
+    attacks = attack("192.0.2.1", "number:1", hand), attack("192.0.2.2", "number:2", hand), attack("192.0.2.3", hand)
+    assert groups(*attacks) == [
         ["192.0.2.1"], ["192.0.2.2"], ["192.0.2.3"],
     ]  # fmt: skip
 

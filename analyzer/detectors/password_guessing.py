@@ -46,6 +46,8 @@ class PasswordGuessing:
     """Refusals, over all accounts, that are an attack if a known attack tool sent the credentials."""
     tool_confidence: float = 0.8
     """How sure the recognition of that tool must be."""
+    turns: int = 3
+    """Accounts in turn, none ever accepted, that are an attack if each try has a Call-ID and a port of its own."""
     fresh: float = 0.5
     """The share of tries with a Call-ID of their own from which on they are calls of their own."""
 
@@ -60,7 +62,8 @@ class PasswordGuessing:
         if runs.empty:
             return ATTACKS.empty()
         guilty = self._guilty(tries, runs)
-        guilty = guilty[guilty | (~runs["accepted"]).groupby(level="bout").any()]
+        failed = (~runs["accepted"]).groupby(level="bout").sum()
+        guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed))]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
         rows = self._rows(requests[requests["bout"].isin(guilty.index)], tries, runs)
         if rows.empty:
@@ -99,13 +102,21 @@ class PasswordGuessing:
             accounts=("refused", "size"), refused=("refused", "sum"), calls=("calls", "sum")
         )
         walking = (walked["accounts"] >= self.accounts) & (walked["calls"] >= self.fresh * walked["refused"])
-        customers = tries[tries["accepted"]].groupby("bout")["account"].nunique()
-        walking &= customers.reindex(walked.index, fill_value=0) < walked["accounts"]
+        customers = _customers(tries, walked.index)
+        walking &= customers < walked["accounts"]
+        walking |= (walked["accounts"] >= self.turns) & (customers == 0) & self._in_turn(runs).reindex(walked.index)
         guilty = (hammered | told).groupby(level="bout").any()
         armed = tries[(tries["tool_confidence"].fillna(0) >= self.tool_confidence)].groupby("bout").size()
         total = runs["refused"].groupby(level="bout").sum()
         guilty |= (total >= self.tooled) & (armed.reindex(total.index, fill_value=0) >= self.tooled)
         return guilty | walking.reindex(guilty.index, fill_value=False)
+
+    def _in_turn(self, runs: pd.DataFrame) -> "pd.Series[bool]":
+        """Say which bouts went round their accounts, every try anew, without patience."""
+        anew = self._anew(runs).groupby(level="bout").all()
+        bout = runs.groupby(level="bout").agg(refused=("refused", "sum"), start=("start", "min"), end=("end", "max"))
+        pace = (bout["end"] - bout["start"]) / (bout["refused"] - 1).clip(lower=1)
+        return anew & (bout["refused"] >= self.attempts) & (pace <= self.patience)
 
     def _anew(self, runs: pd.DataFrame) -> "pd.Series[bool]":
         """Say where most tries have a Call-ID and a port of their own."""
@@ -125,12 +136,19 @@ class PasswordGuessing:
         first = rows["bout"].map(runs.groupby(level="bout")["start"].min())
         before = accepted & (rows["time"] < run["start"].fillna(first))
         owned = before.groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
-        hand = set(tries.loc[tries["answer"].isin(REFUSED).fillna(value=False), "layout"].dropna().unique())
-        breached = accepted & ~owned & ((guessed >= 2) | rows["layout"].isin(hand))
+        refusals = tries[tries["answer"].isin(REFUSED).fillna(value=False)]
+        hand = pd.MultiIndex.from_frame(refusals[["bout", "layout"]].astype({"layout": "str"}).drop_duplicates())
+        alike = pd.MultiIndex.from_frame(rows[["bout", "layout"]].astype({"layout": "str"})).isin(hand)
+        breached = accepted & ~owned & ((guessed >= 2) | alike)
         tried = rows["authorized"].groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
         wanted = (tried | (guessed > 0)) & ~owned
         refused = rows["authorized"] & (guessed > 0) & ~run["accepted"].fillna(value=False).astype(bool)
         return rows.assign(breached=breached, guessed=refused, account=account.astype("category"))[wanted]
+
+
+def _customers(tries: pd.DataFrame, bouts: "pd.Index[int]") -> "pd.Series[int]":
+    """Return how many accounts of each bout had their credentials accepted."""
+    return tries[tries["accepted"]].groupby("bout")["account"].nunique().reindex(bouts, fill_value=0)
 
 
 def _confidence(runs: pd.DataFrame) -> "pd.Series[float]":
