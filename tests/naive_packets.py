@@ -1,6 +1,6 @@
 """The slow and obvious twin of every kernel of the native engine."""
 
-# ruff: noqa: PLR0911
+# ruff: noqa: C901, N818, PLR0911
 import re
 import struct
 
@@ -224,7 +224,7 @@ class Decoder:
             raise Settled(kernels.BAD_IP, view)
         if found == 4:
             self.ipv4(view)
-        word, size, protocol, ttl, source, destination = view.unpack("!IHBB16s16s")
+        _, size, protocol, ttl, source, destination = view.unpack("!IHBB16s16s")
         end = view.at + 40 + size if size else max(view.end, view.at + 40)
         self.chain(View(view.data, view.at + 40, view.stop, end), protocol, (6, source, destination, ttl))
 

@@ -2,6 +2,7 @@
 
 import struct
 from ipaddress import ip_address
+from itertools import pairwise
 
 OPTIONS = b"OPTIONS sip:100@192.0.2.2 SIP/2.0\r\nCall-ID: 1\r\n\r\n"
 ETHERNET, RAW, NULL, LOOP, SLL, SLL2 = 1, 101, 0, 108, 113, 276
@@ -134,13 +135,13 @@ def fragments(payload, *cuts, identification=1, version=4, protocol=17, source=N
     ends = {name: end for name, end in ends.items() if end}
     edges = [0, *cuts, len(payload)]
     made = []
-    for start, stop in zip(edges, edges[1:], strict=False):
-        made.append(fragment(payload[start:stop], start, stop < len(payload), identification, version, protocol, ends))
+    for start, stop in pairwise(edges):
+        more = stop < len(payload)
+        made.append(fragment(payload[start:stop], start, more, identification, version, protocol, **ends))
     return made
 
 
-def fragment(payload, offset=0, more=False, identification=1, version=4, protocol=17, ends=None):
-    ends = ends or {}
+def fragment(payload, offset, more, identification=1, version=4, protocol=17, **ends):
     if version == 4:
         packet = bytearray(ipv4(payload, protocol=protocol, fragment=more << 13 | offset >> 3, **ends))
         packet[4:6] = struct.pack("!H", identification)

@@ -37,7 +37,7 @@ def may_be_sip(data, start, stop, sip_port):
 
 
 @numba.njit
-def decode(data, start, stop, wire_stop, link, joined, memory, written):  # noqa: PLR0917
+def decode(data, start, stop, wire_stop, link, joined, memory, written):
     return kernels.decode(data, start, stop, wire_stop, link, 0, joined, memory, written)
 
 
@@ -243,7 +243,7 @@ def chain(payload, protocols, protocol=17):
     return pcaps.ipv6(payload, protocol=protocol)
 
 
-def unpacked(row, data, segment=False):
+def unpacked(row, data, *, segment=False):
     """A row of kernels.ROW as the twin tells it."""
     start, length = int(row["start"]), int(row["length"])
     assert 0 <= start <= start + length <= len(data)
@@ -274,7 +274,7 @@ def test_decode(both, data, more):
         if wanted:
             segment = fate == kernels.SEGMENT
             row = written.written["segments" if segment else "rows"][0]
-            assert unpacked(row, array, segment) == wanted
+            assert unpacked(row, array, segment=segment) == wanted
 
 
 class Written:
@@ -312,7 +312,7 @@ class Written:
             wanted = [(number, time, row) for number, (time, its, row, _) in enumerate(told, 1) if its == fate]
             rows = self.written[kind][: self.tally[count]]
             segment = fate == kernels.SEGMENT
-            assert [(row["number"], row["time"], unpacked(row, data, segment)) for row in rows] == wanted
+            assert [(row["number"], row["time"], unpacked(row, data, segment=segment)) for row in rows] == wanted
         odd = [
             (number, time, fate)
             for number, (time, fate, *_) in enumerate(told, 1)
@@ -343,6 +343,92 @@ def test_walk_pcap(links, data, order, header, before):
     wanted = naive.read_pcap(body, order=order, header=header, tick=1000, limit=4096, link=link, decoder=decoder)
     assert (why, at - len(before)) == wanted[:2]
     written.check(array, wanted[2], decoder)
+
+
+@st.composite
+def pieces(draw):
+    """The fragments of one datagram as IP packets: not all of them, some twice, some changed, some overlapping."""
+    kind = draw(st.sampled_from(["udp", "tcp", "long", "nested", "binary"]))
+    body = {
+        "udp": pcaps.udp(),
+        "tcp": pcaps.tcp(),
+        "long": pcaps.udp(pcaps.OPTIONS + bytes(3000)),
+        "nested": b"".join(pcaps.fragments(pcaps.udp(), 24)[:1]),
+        "binary": pcaps.udp(draw(st.binary(max_size=70))),
+    }[kind]
+    protocol = {"tcp": 6, "nested": 4}.get(kind, 17)
+    version = draw(st.sampled_from([4, 4, 6]))
+    name = {"identification": draw(st.integers(1, 2)), "version": version, "protocol": protocol}
+    cuts = sorted(draw(st.sets(st.integers(1, max(len(body) // 8 - 1, 1)).map(lambda unit: 8 * unit), max_size=4)))
+    made = pcaps.fragments(body, *[cut for cut in cuts if cut < len(body)], **name)
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        start = 8 * draw(st.integers(0, len(body) // 8))
+        stop = draw(st.sampled_from([start + 8, start + 16, start + 24, len(body), start + 5]))
+        piece = bytearray(body[start:stop])
+        if piece and draw(st.booleans()):
+            piece[draw(st.integers(0, len(piece) - 1))] ^= 1
+        made.append(pcaps.fragment(bytes(piece), start, draw(st.booleans()), **name))
+    return made + draw(st.lists(st.sampled_from(made), max_size=2))
+
+
+@many
+@given(st.lists(pieces(), min_size=1, max_size=3), st.data())
+def test_fragments(datagrams, data):
+    packets = data.draw(st.permutations([piece for made in datagrams for piece in made]))
+    packets = packets[: data.draw(st.sampled_from([len(packets)] * 3 + [2]))]
+    step = data.draw(st.sampled_from([0, 1, 30, 61]))
+    snapped = data.draw(st.sampled_from([None, None, None, 60, 100]))
+    times = [(1000 + step * i, 0) for i in range(len(packets))]
+    body = pcaps.pcap(packets, times=times, snapped=snapped)[24:]
+    array = array_of(body)
+    written = Written([101])
+    decoder = naive.Decoder()
+    assert kernels.walk_pcap(array, 0, len(array), 16, False, 1000, 9999, *written.arrays) == (len(array), kernels.MORE)
+    told = naive.read_pcap(body, order="<", header=16, tick=1000, limit=9999, link=101, decoder=decoder)[2]
+    written.check(array, told, decoder)
+    kernels.give_up_all(written.memory, written.written)
+    decoder.end()
+    written.check(array, told, decoder)
+    assert written.fates.sum() == len(packets)
+
+
+@many
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([b"", b"hello", pcaps.OPTIONS])), max_size=30))
+def test_flows(steps):
+    """More flows than there is room for: whoever is followed was seen, and is one of the last."""
+    written = Written([101], places=3)
+    recent = []
+    for number, payload in steps:
+        ends = {"source": f"2001:db8::{number}", "destination": "2001:db8::a"}
+        ports = (4711, 4712)
+        if number % 2:
+            ends, ports = {"source": ends["destination"], "destination": ends["source"]}, (4712, 4711)
+        packet = pcaps.ipv6(pcaps.tcp(payload, source=ports[0], destination=ports[1]), protocol=6, **ends)
+        array = array_of(packet)
+        followed = number in recent or payload == pcaps.OPTIONS
+        wanted = kernels.SEGMENT if followed else kernels.TCP
+        assert decode(array, 0, len(array), len(array), 101, *written.arrays[1:]) == (wanted, 1)
+        if followed:
+            recent = [number, *[other for other in recent if other != number]][:3]
+
+
+def test_memory_for_fragments_is_bounded():
+    """Of 40 datagrams that wait, a memory for 5 keeps the last."""
+    written = Written([101], places=5)
+    ends = [pcaps.fragments(pcaps.udp(), 24, identification=i) for i in range(40)]
+    packets = [first for first, _ in ends] + [last for _, last in ends]
+    array = array_of(pcaps.pcap(packets)[24:])
+    kernels.walk_pcap(array, 0, len(array), 16, False, 1000, 9999, *written.arrays)
+    kernels.give_up_all(written.memory, written.written)
+    assert written.fates.sum() == 80
+    assert written.memory["datagrams"]["state"][kernels.FRESH] == 5
+    written = Written([101], chunks=40)
+    array = array_of(pcaps.pcap([pcaps.fragment(bytes(8), 65528 - 8 * (i % 8000), True, i) for i in range(900)])[24:])
+    kernels.walk_pcap(array, 0, len(array), 16, False, 1000, 9999, *written.arrays)
+    kernels.give_up_all(written.memory, written.written)
+    assert written.fates[kernels.FRAGMENT] + written.fates[kernels.BAD_FRAGMENT] == 900
+    assert written.memory["spare"][kernels.UNUSED] <= 40
+    assert written.memory["spare"][kernels.LEFT] == 40
 
 
 @st.composite

@@ -1,8 +1,11 @@
-# ruff: noqa: PLR0917
 import csv
 import io
+import itertools
 import os
+import shutil
 import struct
+import subprocess
+import time
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.capture import Blocks
-from analyzer.engines import ENGINES, UDP, native
+from analyzer.engines import ENGINES, TRANSPORTS, UDP, native
 from analyzer.engines import _kernels as kernels
 from analyzer.errors import CaptureError
 
@@ -38,16 +41,21 @@ def read(tmp_path):
 def check(blocks):
     assert blocks
     for block in blocks:
-        assert len(block) + sum(block.set_aside.values()) + sum(block.unreadable.values()) == block.captured
+        segments = 0 if block.segments is None else len(block.segments)
+        settled = block.carriers + sum(block.set_aside.values()) + sum(block.unreadable.values())
+        assert settled + segments == block.captured
         assert all(block.set_aside.values())
         for reason, count in block.unreadable.items():
             told = sum(anomaly.reason == reason and anomaly.packet > 0 for anomaly in block.anomalies)
             assert told == count or (told < count and any(a.reason == reason and not a.packet for a in block.anomalies))
-        assert (block.start >= 0).all()
-        assert (block.length >= 0).all()
-        assert (block.missing >= 0).all()
-        assert (block.start + block.length <= len(block.data)).all()
-        assert block.source.shape == block.destination.shape == (len(block), 2)
+        for rows in (block, block.segments):
+            if rows is None:
+                continue
+            assert (rows.start >= 0).all()
+            assert (rows.length >= 0).all()
+            assert (rows.missing >= 0).all()
+            assert (rows.start + rows.length <= len(rows.data)).all()
+            assert rows.source.shape == rows.destination.shape == (len(rows), 2)
     return blocks
 
 
@@ -75,6 +83,28 @@ def rows(blocks):
         for block in blocks
         for i in range(len(block))
     ]  # fmt: skip
+
+
+def segments(blocks):
+    """Each segment as (number, source, port, destination, port, sequence, flags, payload, missing)."""
+    return [
+        (
+            int(part.number[i]), address(part.source[i]), int(part.source_port[i]), address(part.destination[i]),
+            int(part.destination_port[i]), int(part.sequence[i]), int(part.flags[i]),
+            part.data[part.start[i] : part.start[i] + part.length[i]].tobytes(), int(part.missing[i]),
+        )
+        for part in (block.segments for block in blocks)
+        if part is not None
+        for i in range(len(part))
+    ]  # fmt: skip
+
+
+def nest(times):
+    """An IPv4 packet in that many others."""
+    packet = pcaps.ipv4()
+    for _ in range(times - 1):
+        packet = pcaps.ipv4(packet, protocol=4, source="198.51.100.1")
+    return packet
 
 
 def anomalies(blocks):
@@ -207,10 +237,8 @@ def test_what_the_snap_length_left_out_is_missing(read):
 @pytest.mark.parametrize(
     ("reason", "packet"),
     [
-        ("tcp", pcaps.ethernet(pcaps.ipv4(protocol=6))),
-        ("fragment", pcaps.ethernet(pcaps.ipv4(fragment=0x2000))),
-        ("fragment", pcaps.ethernet(pcaps.ipv4(fragment=100))),
-        ("fragment", pcaps.ethernet(pcaps.ipv6(b"\x11\x00\x00\x01" + bytes(20), protocol=44), 0x86DD)),
+        ("tcp", pcaps.ethernet(pcaps.ipv4(pcaps.tcp(b"GET / HTTP/1.1", source=4711, destination=80), protocol=6))),
+        ("tcp", pcaps.ethernet(pcaps.ipv4(pcaps.tcp(b"SIP/2.0 200 OK", source=80, destination=4711), protocol=6))),
         ("icmp", pcaps.ethernet(pcaps.ipv4(b"\x03\x03" + bytes(6) + pcaps.ipv4(), protocol=1))),
         ("icmp", pcaps.ethernet(pcaps.ipv6(protocol=58), 0x86DD)),
         ("sctp", pcaps.ethernet(pcaps.ipv4(protocol=132))),
@@ -218,12 +246,20 @@ def test_what_the_snap_length_left_out_is_missing(read):
         ("not ip", pcaps.ethernet(ethertype=0x0806)),
         ("not ip", pcaps.ethernet(ethertype=100)),
         ("other ip protocol", pcaps.ethernet(pcaps.ipv4(protocol=50))),
-        ("tunnel (gre)", pcaps.ethernet(pcaps.ipv4(protocol=47))),
-        ("tunnel (ip in ip)", pcaps.ethernet(pcaps.ipv4(pcaps.ipv4(), protocol=4))),
-        ("tunnel (ip in ip)", pcaps.ethernet(pcaps.ipv4(pcaps.ipv6(), protocol=41))),
-        ("tunnel (pppoe)", pcaps.ethernet(ethertype=0x8864)),
-        ("tunnel (mpls)", pcaps.vlan(ethertype=0x8847)),
-        ("tunnel (other)", pcaps.ethernet(pcaps.ipv4(protocol=97))),
+        ("tunnel (gre)", pcaps.ethernet(pcaps.ipv4(pcaps.gre(kind=0x0806), protocol=47))),
+        ("tunnel (gre)", pcaps.ethernet(pcaps.ipv4(pcaps.gre(flags=0x4000), protocol=47))),
+        ("tunnel (pppoe)", pcaps.ethernet(pcaps.pppoe(code=9), 0x8864)),
+        ("not ip", pcaps.ethernet(pcaps.pppoe(pcaps.ppp(protocol=b"\xc0\x21")), 0x8864)),
+        ("tunnel (mpls)", pcaps.ethernet(pcaps.mpls(bytes(40)), 0x8847)),
+        ("tunnel (hep)", pcaps.ethernet(pcaps.ipv4(pcaps.udp(pcaps.hep(b"{}"))))),
+        ("tunnel (hep)", pcaps.ethernet(pcaps.ipv4(pcaps.udp(pcaps.hep(chunks=[(15, pcaps.OPTIONS)]))))),
+        ("tunnel (udp)", pcaps.ethernet(pcaps.ipv4(pcaps.udp(pcaps.gtp(kind=1), destination=2152)))),
+        (
+            "tunnel (udp)",
+            pcaps.ethernet(pcaps.ipv4(pcaps.udp(pcaps.vxlan(pcaps.ethernet(b"\x44" * 30)), destination=4789))),
+        ),
+        ("tunnel (other)", pcaps.ethernet(pcaps.ipv4(protocol=115))),
+        ("udp without sip", pcaps.ethernet(pcaps.ipv4(pcaps.udp(b"\x09" * 60, destination=4789)))),
     ],
 )
 def test_set_aside(read, reason, packet):
@@ -244,6 +280,14 @@ def test_set_aside(read, reason, packet):
         ("bad ip header", pcaps.ethernet(pcaps.ipv4(total=27))),
         ("bad ip header", pcaps.ethernet(pcaps.ipv6(pcaps.extension(b"", size=9), protocol=0), 0x86DD)),
         ("bad udp header", pcaps.ethernet(pcaps.ipv4(pcaps.udp(length=7)))),
+        ("bad tcp header", pcaps.ethernet(pcaps.ipv4(pcaps.tcp(offset=4), protocol=6))),
+        ("bad tcp header", pcaps.ethernet(pcaps.ipv4(pcaps.tcp(b"", offset=6), protocol=6))),
+        ("cut before the payload", pcaps.ethernet(pcaps.ipv4(pcaps.tcp(), protocol=6))[: 14 + 20 + 19]),
+        ("cut before the payload", pcaps.ethernet(pcaps.ipv4(pcaps.tcp(options=bytes(8)), protocol=6))[: 14 + 20 + 24]),
+        ("bad fragment", pcaps.ethernet(pcaps.fragment(bytes(12), 0, True))),
+        ("bad fragment", pcaps.ethernet(pcaps.fragment(b"", 8, False))),
+        ("bad fragment", pcaps.ethernet(pcaps.fragment(bytes(24), 65_528, False))),
+        ("too many headers", pcaps.ethernet(nest(17))),
         ("too many headers", pcaps.vlan(tags=9)),
         ("too many headers", pcaps.ethernet(pcaps.ipv6((b"\x3c" + bytes(7)) * 40, protocol=60), 0x86DD)),
     ],
@@ -470,7 +514,7 @@ def test_blocks_of_any_size_hold_the_same(read, kind, size):
 def test_a_capture_cut_anywhere_yields_what_it_holds(read, kind, size):
     data = CAPTURES[kind]
     whole = rows(read(data))
-    for stop in range(4, len(data)):
+    for stop in range(4, len(data), 3):
         blocks = read(data[:stop], block_bytes=size)
         found = rows(blocks)
         assert found == whole[: len(found)]
@@ -543,7 +587,304 @@ def test_fates_add_up_under_any_change(kind, changes, size):
     if kind == "pcapng":
         _, _, told = naive.read_pcapng(bytes(data), limit=256 << 20)
         assert sum(block.captured for block in found) == len(told)
-        assert [row[7] for row in rows(found)] == [row["payload"] for _, _, row in told if row]
+        assert [row[7] for row in rows(found)] == [row["payload"] for _, fate, row, _ in told if fate == kernels.SIP]
+
+
+# --- packets in packets
+
+FOUR, SIX = pcaps.ipv4(), pcaps.ipv6()
+OUTER = {"source": "198.51.100.1", "destination": "198.51.100.2"}
+FRAME = pcaps.ethernet()
+
+
+def over_udp(payload, port):
+    return pcaps.ethernet(pcaps.ipv4(pcaps.udp(payload, source=40_000, destination=port), **OUTER))
+
+
+def over_ip(payload, protocol):
+    return pcaps.ethernet(pcaps.ipv4(payload, protocol=protocol, **OUTER))
+
+
+TUNNELS = {
+    "mpls": pcaps.ethernet(pcaps.mpls(FOUR, 3), 0x8847),
+    "mpls ipv6": pcaps.ethernet(pcaps.mpls(SIX), 0x8847),
+    "mpls, pseudo-wire": pcaps.ethernet(pcaps.mpls(FRAME), 0x8847),
+    "mpls, pseudo-wire with a control word": pcaps.ethernet(pcaps.mpls(bytes(4) + FRAME), 0x8847),
+    "mpls in ip": over_ip(pcaps.mpls(FOUR), 137),
+    "mpls in udp": over_udp(pcaps.mpls(FOUR), 6635),
+    "pppoe": pcaps.ethernet(pcaps.pppoe(), 0x8864),
+    "pppoe ipv6": pcaps.ethernet(pcaps.pppoe(pcaps.ppp(SIX, b"\0\x57")), 0x8864),
+    "802.1ad, 802.1q, pppoe": pcaps.vlan(pcaps.pppoe(), tags=2, outer=0x88A8, ethertype=0x8864),
+    "802.1ah": pcaps.ethernet(bytes(4) + FRAME, 0x88E7),
+    "snap": pcaps.ethernet(b"\xaa\xaa\3\0\0\0\x08\0" + FOUR, 8 + len(FOUR)),
+    "llc": pcaps.ethernet(b"\6\6\3" + FOUR, 3 + len(FOUR)),
+    "gre": over_ip(pcaps.gre(), 47),
+    "gre ipv6": over_ip(pcaps.gre(SIX, 0x86DD), 47),
+    "gre with checksum, key and sequence number": over_ip(pcaps.gre(flags=0xB000, extra=bytes(12)), 47),
+    "gre ethernet": over_ip(pcaps.gre(FRAME, 0x6558, flags=0x2000, extra=bytes(4)), 47),
+    "gre mpls": over_ip(pcaps.gre(pcaps.mpls(FOUR), 0x8847), 47),
+    "gre ppp": over_ip(pcaps.gre(pcaps.ppp(b"" + FOUR), 0x880B), 47),
+    "pptp": over_ip(pcaps.gre(b"\xff\3\x21" + FOUR, 0x880B, flags=0x3081,
+        extra=struct.pack("!HHII", 3 + len(FOUR), 1, 2, 3)), 47),
+    "erspan i": over_ip(pcaps.gre(FRAME, 0x88BE), 47),
+    "erspan ii": over_ip(pcaps.gre(b"\x10" + bytes(7) + FRAME, 0x88BE, flags=0x1000, extra=bytes(4)), 47),
+    "erspan iii": over_ip(pcaps.gre(b"\x20" + bytes(11) + FRAME, 0x22EB, flags=0x1000, extra=bytes(4)), 47),
+    "erspan iii with a subheader": over_ip(
+        pcaps.gre(b"\x20" + bytes(10) + b"\1" + bytes(8) + FRAME, 0x22EB, flags=0x1000, extra=bytes(4)), 47),
+    "ip in ip": over_ip(FOUR, 4),
+    "6in4": over_ip(SIX, 41),
+    "4in6": pcaps.ethernet(pcaps.ipv6(FOUR, protocol=4), 0x86DD),
+    "6in6": pcaps.ethernet(pcaps.ipv6(SIX, protocol=41, source="2001:db8::9"), 0x86DD),
+    "ah": over_ip(b"\4\4" + bytes(22) + FOUR, 51),
+    "etherip": over_ip(b"\x30\0" + FRAME, 97),
+    "vxlan": over_udp(pcaps.vlan(pcaps.vxlan(), ethertype=0)[18:], 4789),
+    "vxlan on 8472": over_udp(pcaps.vxlan(pcaps.vlan()), 8472),
+    "geneve": over_udp(pcaps.geneve(), 6081),
+    "geneve ipv4 with options": over_udp(pcaps.geneve(FOUR, 0x0800, bytes(12)), 6081),
+    "gtp-u": over_udp(pcaps.gtp(), 2152),
+    "gtp-u with a sequence number": over_udp(pcaps.gtp(flags=0x32, optional=bytes(4)), 2152),
+    "gtp-u with extension headers": over_udp(
+        pcaps.gtp(flags=0x34, optional=b"\0\0\0\x85\1\x10\0\x85\1\x10\0\0"), 2152),
+    "l2tp": over_udp(pcaps.l2tp(), 1701),
+    "l2tp with all fields": over_udp(pcaps.l2tp(flags=0x4A02, optional=bytes(4) + b"\0\4" + bytes(4)), 1701),
+    "vxlan in gre in mpls": pcaps.ethernet(pcaps.mpls(pcaps.ipv4(pcaps.gre(pcaps.ipv4(
+        pcaps.udp(pcaps.vxlan(), source=1, destination=4789), **OUTER)), protocol=47, **OUTER)), 0x8847),
+    "16 deep": pcaps.ethernet(nest(16)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_the_innermost_packet_counts(read, name):
+    wanted = ROW6 if "ipv6" in name or name in ("6in4", "6in6") else ROW
+    assert rows(read(pcaps.pcap([TUNNELS[name]]))) == [wanted]
+
+
+@pytest.mark.parametrize("name", sorted(set(TUNNELS) - {"mpls, pseudo-wire"}))  # TShark guesses none
+def test_tshark_finds_the_same_in_tunnels(name, tmp_path):
+    found = tshark(tmp_path, pcaps.pcap([TUNNELS[name]]), "ip.src", "ipv6.src", "udp.dstport", "sip.Method")
+    (row,) = found
+    ends = [end for field in row[:2] for end in field.split(",") if end]
+    assert row[3] == "OPTIONS"
+    assert row[2].split(",")[-1] == "5060"
+    assert ("2001:db8::1" if "ipv6" in name or name in ("6in4", "6in6") else "192.0.2.1") in ends
+
+
+def tshark(tmp_path, data, *fields):
+    """What TShark makes of a capture, a row per packet."""
+    if not shutil.which("tshark"):
+        if os.environ.get("SIPSCOPE_TESTS") == "all":
+            pytest.fail("tshark is missing")
+        pytest.skip("tshark is missing")
+    path = tmp_path / "capture"
+    path.write_bytes(data)
+    command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-d", "udp.port==8472,vxlan"]
+    command += [part for field in fields for part in ("-e", field)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return [line.split("\t") for line in run.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize(("protocol", "transport"), [(17, "udp"), (6, "tcp")])
+def test_hep_tells_the_ends(read, six, protocol, transport):
+    ends = ("2001:db8::a", "2001:db8::b") if six else ("203.0.113.1", "203.0.113.2")
+    payload = pcaps.hep(source=ends[0], destination=ends[1], ports=(1, 2), protocol=protocol)
+    blocks = read(pcaps.pcap([over_udp(payload, 9060), over_udp(payload, 7)]))
+    assert [row[2:] for row in rows(blocks)] == [(ends[0], 1, ends[1], 2, 0, pcaps.OPTIONS, 0)] * 2
+    assert {TRANSPORTS[code] for code in blocks[0].transport} == {transport}
+
+
+def test_hep_that_was_cut(read):
+    payload = pcaps.hep(pcaps.OPTIONS + bytes(100))
+    whole = over_udp(payload, 9060)
+    assert rows(read(pcaps.pcap([whole], snapped=len(whole) - 100)))[0][7:] == (pcaps.OPTIONS, 100)
+
+
+def test_sip_on_the_port_of_a_tunnel_is_sip(read):
+    ports = [4789, 8472, 6081, 2152, 1701, 6635, 9060]
+    blocks = read(pcaps.pcap([over_udp(pcaps.OPTIONS, port) for port in ports]))
+    assert [row[5] for row in rows(blocks)] == ports
+
+
+# --- TCP
+
+
+def stream(payload=pcaps.OPTIONS, ports=(4711, 4712), **options):
+    return pcaps.ethernet(pcaps.ipv4(pcaps.tcp(payload, source=ports[0], destination=ports[1], **options), protocol=6))
+
+
+@pytest.mark.parametrize("port", [5060, 5061, 5080])
+def test_all_segments_on_sip_ports_are_handed_on(read, port):
+    packets = [
+        stream(b"", (4711, port), flags=2, sequence=7, options=b"\2\4\5\xb4"), stream(b"", (port, 4711), flags=0x12),
+        stream(b"junk", (port, 4711), sequence=2**32 - 1) + b"padding", stream(b"", (4711, port), flags=0x14),
+    ]  # fmt: skip
+    blocks = read(pcaps.pcap(packets))
+    assert segments(blocks) == [
+        (1, "192.0.2.1", 4711, "192.0.2.2", port, 7, 2, b"", 0),
+        (2, "192.0.2.1", port, "192.0.2.2", 4711, 1, 0x12, b"", 0),
+        (3, "192.0.2.1", port, "192.0.2.2", 4711, 2**32 - 1, 0x18, b"junk", 0),
+        (4, "192.0.2.1", 4711, "192.0.2.2", port, 1, 0x14, b"", 0),
+    ]
+    assert blocks[0].carriers == 0
+
+
+@pytest.mark.parametrize("size", [1 << 20, 100])
+@pytest.mark.parametrize(
+    "opening",
+    [
+        pcaps.OPTIONS,
+        b"\r\n\r\nSIP/2.0 200 OK\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nsec-websocket-protocol: xmpp, sip\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ],
+)
+def test_a_flow_is_followed_from_its_opening_on(read, opening, size):
+    back = pcaps.ethernet(
+        pcaps.ipv4(
+            pcaps.tcp(b"back", source=4712, destination=4711), protocol=6, source="192.0.2.2", destination="192.0.2.1"
+        )
+    )
+    packets = [stream(b"before"), stream(opening), stream(b"other", (1, 2)), back, stream(b"", flags=17)]
+    blocks = read(pcaps.pcap(packets), block_bytes=size)
+    assert [(part[0], part[7]) for part in segments(blocks)] == [(2, opening), (4, b"back"), (5, b"")]
+    assert total(blocks, "set_aside") == {"tcp": 2}
+
+
+def test_a_segment_that_was_cut_is_missing_bytes(read):
+    (part,) = segments(read(pcaps.pcap([stream()], snapped=14 + 40 + 33)))
+    assert part[7:] == (pcaps.OPTIONS[:33], len(pcaps.OPTIONS) - 33)
+
+
+def test_segments_in_tunnels_are_handed_on(read):
+    inner = pcaps.ipv4(pcaps.tcp(), protocol=6)
+    packets = [over_ip(inner, 4), over_udp(pcaps.vxlan(pcaps.ethernet(inner)), 4789)]
+    assert [part[1:5] for part in segments(read(pcaps.pcap(packets)))] == [("192.0.2.1", 5060, "192.0.2.2", 5060)] * 2
+
+
+# --- fragments
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_fragments_in_every_order(read, version, order):
+    pieces = pcaps.fragments(pcaps.udp(), 8, 24, 32, version=version)
+    blocks = read(pcaps.pcap([pieces[i] for i in order], link=101))
+    row = ROW if version == 4 else ROW6
+    assert rows(blocks) == [(4, TIME + 3 * (10**9 + 1000), *row[2:])]
+    assert (blocks[0].carriers, blocks[0].set_aside, blocks[0].anomalies) == (4, {}, ())
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_repeated_fragments_change_nothing(read, version):
+    first, second = pcaps.fragments(pcaps.udp(), 24, version=version)
+    blocks = read(pcaps.pcap([first, first, second], link=101))
+    assert [row[7] for row in rows(blocks)] == [pcaps.OPTIONS]
+    assert blocks[0].carriers == 3
+
+
+def test_of_overlapping_ipv4_fragments_the_first_counts(read):
+    first, second = pcaps.fragments(pcaps.udp(), 24)
+    other = pcaps.fragment(bytes(16), 16, True)
+    blocks = read(pcaps.pcap([first, other, second], link=101))
+    assert rows(blocks)[0][7] == pcaps.OPTIONS[:16] + bytes(8) + pcaps.OPTIONS[24:]
+    assert [anomaly.reason for anomaly in anomalies(blocks)] == ["overlapping fragments"]
+    assert blocks[0].carriers == 3
+
+
+def test_overlapping_ipv6_fragments_spoil_their_datagram(read):
+    first, second = pcaps.fragments(pcaps.udp(), 24, version=6)
+    other = pcaps.fragment(pcaps.udp()[16:32], 16, True, version=6)
+    blocks = read(pcaps.pcap([first, other, second], link=101))
+    assert (rows(blocks), total(blocks, "set_aside")) == ([], {"fragment": 3})
+    assert [anomaly.reason for anomaly in anomalies(blocks)] == ["overlapping fragments"]
+
+
+def test_an_incomplete_datagram_is_an_anomaly(read):
+    pieces = pcaps.fragments(pcaps.udp(pcaps.OPTIONS * 9), *range(8, 100, 8))
+    blocks = read(pcaps.pcap([pcaps.ipv4(), *pieces[1:]], link=101))
+    (anomaly,) = anomalies(blocks)
+    assert anomaly[:3] == (TIME + 10**9 + 1000, 2, "incomplete datagram")
+    assert "12 fragment(s) from 192.0.2.1 to 192.0.2.2 (packets 2, 3, 4, 5, 6, 7, 8, 9 and 4 more)" in anomaly.detail
+    assert total(blocks, "set_aside") == {"fragment": 12}
+
+
+def test_a_datagram_is_given_up_after_a_minute(read):
+    first, second = pcaps.fragments(pcaps.udp(), 24)
+    assert len(rows(read(pcaps.pcap([first, second], link=101, times=[(100, 0), (160, 0)])))) == 1
+    blocks = read(pcaps.pcap([first, second], link=101, times=[(100, 0), (161, 0)]))
+    assert (rows(blocks), total(blocks, "set_aside"), len(anomalies(blocks))) == ([], {"fragment": 2}, 2)
+
+
+def test_fragments_that_were_cut_are_missing_bytes(read):
+    pieces = pcaps.fragments(pcaps.udp(), 40)
+    blocks = read(pcaps.pcap(pieces, link=101, snapped=20 + 8 + 28))
+    assert rows(blocks)[0][7:] == (pcaps.OPTIONS[:28], len(pcaps.OPTIONS) - 28)
+
+
+def fragmented_packets():
+    """Fragments of many sources, interleaved, with other packets between them; in tunnels, too."""
+    made = []
+    for i in range(6):
+        ends = {"source": f"192.0.2.{i + 1}", "destination": "198.51.100.7"}
+        version = 6 if i % 3 == 2 else 4
+        if version == 6:
+            ends = {"source": f"2001:db8::{i}", "destination": "2001:db8::ff"}
+        body = [pcaps.udp(), pcaps.tcp(), pcaps.udp(LONG)][i % 3]
+        protocol = 6 if i % 3 == 1 else 17
+        pieces = pcaps.fragments(body, 16, 40, version=version, protocol=protocol, **ends)
+        if i > 3:
+            pieces = [pcaps.ipv4(pcaps.gre(piece, 0x86DD if version == 6 else 0x0800), protocol=47) for piece in pieces]
+        if i == 5:
+            pieces = [part for n, piece in enumerate(pieces) for part in pcaps.fragments(
+                piece[20:], 24, protocol=47, identification=n)]  # fmt: skip
+        made.append(pieces)
+    mixed = [piece for row in itertools.zip_longest(*made) for piece in row if piece]
+    return [packet for piece in mixed for packet in (piece, pcaps.ipv4(pcaps.udp(b"")))]
+
+
+@pytest.mark.parametrize("size", [1, 64, 100, 999, 1 << 20])
+def test_fragments_of_many_sources_across_blocks(read, size):
+    blocks = read(pcaps.pcap(fragmented_packets(), link=101), block_bytes=size)
+    payloads = [row[7] for row in rows(blocks)]
+    assert sorted(payloads) == sorted([pcaps.OPTIONS] * 2 + [LONG] * 2)
+    assert [part[7] for part in segments(blocks)] == [pcaps.OPTIONS] * 2
+    assert [anomaly.reason for anomaly in anomalies(blocks)] == []
+    assert sum(block.carriers for block in blocks) == 3 + 3 + 3 + 6
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(st.lists(st.tuples(st.integers(24, 6000), st.binary(min_size=1, max_size=6)), max_size=6), st.integers(1, 3000))
+def test_fates_of_fragments_add_up_under_any_change(changes, size):
+    data = bytearray(FRAGMENTED)
+    for where, change in changes:
+        at = 24 + where % (len(data) - 24)
+        data[at : at + len(change)] = change
+    blocks = Blocks(io.BytesIO(bytes(data)), size, len(data))
+    blocks.advance(0)
+    while len(blocks.data) < 32 and not blocks.ended:
+        blocks.advance(0)
+    found = check(list(native.read_blocks(blocks)))
+    told = naive.read_pcap(bytes(data[24:]), order="<", header=16, tick=1000, limit=262_144, link=101)[2]
+    assert sum(block.captured for block in found) == len(told)
+    assert [row[7] for row in rows(found)] == [row["payload"] for _, fate, row, _ in told if fate == kernels.SIP]
+
+
+@pytest.mark.parametrize("kind", ["overlapping", "of one datagram each", "of one byte"])
+def test_floods_of_fragments_end_soon(read, kind):
+    """65,535 fragments, and a SIP message behind them, in seconds."""
+    size = 1 if kind == "of one byte" else 1400
+    single = kind in ("overlapping", "of one byte")
+    packets = [pcaps.fragment(bytes(size), 8 * (i * 7 % 8000), size > 1, 1 if single else i) for i in range(65_535)]
+    data = b"".join([pcaps.pcap([], link=101), *(pcaps.pcap([packet])[24:] for packet in [*packets, pcaps.ipv4()])])
+    began = time.process_time()
+    blocks = read(data)
+    assert time.process_time() - began < 10
+    assert [row[0] for row in rows(blocks)] == [65_536]
+    assert total(blocks, "set_aside")["fragment"] > 50_000
+    assert len(anomalies(blocks)) < 5000
+
+
+FRAGMENTED = pcaps.pcap(fragmented_packets(), link=101)
 
 
 # --- captures that this project did not make
@@ -566,26 +907,24 @@ def corpus_here():
 
 
 def truth_of(path):
-    """The packet numbers with SIP over UDP that is neither in a tunnel, nor quoted, nor put together from fragments."""
+    """The lines of the ground truth by the number of their packet: those of UDP, and those of TCP and WebSocket."""
     with Path(f"{path}.sip.tsv").open() as file:
         lines = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return {
-        int(line["frame.number"]): line
-        for line in lines
-        if line["transport"] == "udp"
-        and line["in_icmp"] != "1"
-        and not {"gre", "pppoes", "ip_layers=2"} & set(line["encap"].split("+"))
-        and "fraghdr" not in line["frame.protocols"]
-    }
+    return tuple(
+        {int(line["frame.number"]): line for line in lines if line["transport"] in kinds and line["in_icmp"] != "1"}
+        for kinds in (("udp",), ("tcp", "ws"))
+    )
 
 
 @pytest.mark.usefixtures("corpus_here")
+@pytest.mark.parametrize("size", [32 << 20, 3000])
 @pytest.mark.parametrize("entry", corpus() or [{"file": "none"}], ids=lambda entry: entry["file"])
-def test_corpus(entry):
+def test_corpus(entry, size):
     path = CORPUS / entry["file"]
-    blocks = check(list(native.read_packets(path)))
+    blocks = check(list(native.read_packets(path, block_bytes=size)))
     assert sum(block.captured for block in blocks) == int(entry["packets"])
-    truth = truth_of(path) if int(entry["sip_messages"]) else {}
+    assert anomalies(blocks) == []
+    truth, streams = truth_of(path) if int(entry["sip_messages"]) else ({}, {})
     found = {row[0]: row for row in rows(blocks)}
     assert sorted(found) == sorted(truth)
     for number, line in truth.items():
@@ -594,6 +933,11 @@ def test_corpus(entry):
         assert time == int(second) * 10**9 + int(fraction.ljust(9, "0"))
         assert (source, destination) == (str(ip_address(line["ip.src"])), str(ip_address(line["ip.dst"])))
         assert (source_port, destination_port) == (int(line["srcport"]), int(line["dstport"]))
+    parts = {part[0]: part for part in segments(blocks)}
+    assert set(streams) <= set(parts)
+    for number, line in streams.items():
+        ends = (str(ip_address(line["ip.src"])), int(line["srcport"]), str(ip_address(line["ip.dst"])))
+        assert parts[number][1:5] == (*ends, int(line["dstport"]))
 
 
 @pytest.mark.usefixtures("corpus_here")
