@@ -317,7 +317,7 @@ def _ids(campaigns: pd.DataFrame, links: pd.DataFrame) -> list[str]:
     ids: list[str] = []
     for number, sources in campaigns["sources"].items():
         best = strongest.get(number)
-        if best and (best["strength"] < max(STRENGTH.values()) or len(sources) > 1):
+        if best and (best["strength"] < STRENGTH["account"] or len(sources) > 1):
             key = f"{best['kind']}:{best['value']}"
         else:
             key = f"source:{sources[0]}"
