@@ -25,8 +25,13 @@ COMPILE_SECONDS = 400
 
 
 def checked_cache():
-    """Return a folder for kernels with bounds checks, of these very sources: a warm cache may serve older ones."""
-    sources = b"".join(path.read_bytes() for path in sorted((ROOT / "analyzer").rglob("*.py")))
+    """Return a folder for kernels with bounds checks, compiled of these very sources.
+
+    The cache of a kernel does not notice that a file changed from which it takes parts or constants.
+    """
+    package = ROOT / "analyzer"
+    files = [*sorted(package.rglob("_*.py")), package / "sip" / "grammar.py"]
+    sources = b"".join(path.read_bytes() for path in files)
     return ROOT / ".pytest_cache" / "checked-kernels" / hashlib.sha256(sources).hexdigest()[:16]
 
 
