@@ -8,9 +8,9 @@ import struct
 import lz4.frame
 import numpy as np
 import zstandard
-from engines import pcaps
 
 from analyzer.engines import Segments
+from tests.engines import pcaps
 from tests.fuzz.checks import ADDRESS
 from tests.fuzz.seeds import cuts
 
