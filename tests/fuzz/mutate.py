@@ -65,7 +65,8 @@ def _wide(random, data, _others):
 
 
 def _cut(random, data, _others):
-    return data[: random.randrange(len(data) + 1)]
+    """Cut data short: anywhere, or within its headers."""
+    return data[: random.randrange(random.choice((len(data), min(len(data), 100))) + 1)]
 
 
 def _remove(random, data, _others):
@@ -245,8 +246,8 @@ def write(random, packets, link):
     """Return packets as a pcap or pcapng file."""
     order = random.choice("<<>")
     if random.random() < 0.7:
+        snapped = random.choice((None, None, None, 96, random.randrange(120)))
         magic = random.choice((0xA1B2C3D4, 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34))
-        snapped = random.choice((None, None, None, 96, 60, 20))
         return pcaps.pcap(packets, order=order, link=link, magic=magic, snapped=snapped)
     head = pcaps.shb(order) + pcaps.idb(
         order,
