@@ -45,6 +45,7 @@ class Run:
         self.longest = 0.0
         self.findings = {}
         self.timed = timed
+        self.begun = time.perf_counter()
 
     def iterate(self, i):
         """Run iteration i."""
@@ -52,6 +53,7 @@ class Run:
         random = Random(f"{self.seed}-{i}")
         blocks = getattr(self, f"_try_{kind}")(random, i)
         self.tried[kind] += BATCH[kind]
+        (self.folder / "tried.json").write_text(json.dumps({**self.tried, "seconds": time.perf_counter() - self.begun}))
         self.messages += self._guard(lambda: checks.parse_all(blocks), f"{kind}-{i}", blocks) or 0
 
     def _try_captures(self, random, i):
