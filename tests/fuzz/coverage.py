@@ -32,6 +32,12 @@ BLOCK_BYTES = 8192
 CLIENT, SERVER = 40_000, 5060
 
 
+def parse_some(blocks, data):
+    """Parse what came of every eighth input: that is slow, and the target sip does nothing else."""
+    if len(data) % 8 == 0:
+        checks.parse_all(blocks)
+
+
 def try_capture(data):
     """Take the bytes for a file: its format, its compression, its packets, its streams, its messages."""
     CURRENT.write_bytes(data)
@@ -39,7 +45,7 @@ def try_capture(data):
         find_captures([CURRENT])
     except AnalyzerError:
         return
-    checks.parse_all(checks.read_capture(CURRENT, BLOCK_BYTES))
+    parse_some(checks.read_capture(CURRENT, BLOCK_BYTES), data)
 
 
 def try_sip(data):
@@ -61,7 +67,7 @@ def try_stream(data):
         shift = (0, 0, 0, -1, -40, 1, 400, 2**31)[how >> 5]
         rows.append((sequence + shift, (16, 16, 16, 2, 17, 20)[how % 6], how & 16 > 0, piece))
         sequence += len(piece)
-    checks.parse_all(checks.read_streams([as_segments(rows)]))
+    parse_some(checks.read_streams([as_segments(rows)]), data)
 
 
 def as_segments(rows):
