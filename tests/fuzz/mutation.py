@@ -173,7 +173,6 @@ def main():
         print("the kernels do not check bounds: set NUMBA_BOUNDSCHECK=1 and a NUMBA_CACHE_DIR of its own")  # noqa: T201
         return 2
     run = Run(options.folder, options.seed)
-    Run(options.folder, 0).iterate(2)  # compiles
     run_warm(options.folder)
     begun = time.perf_counter()
     for i in range(options.first, options.first + options.count):
