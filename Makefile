@@ -10,7 +10,7 @@ report: $(READY)  ## analyse the bundled captures and say where the report is
 	$(BIN)/sipscope report captures/ -o report
 
 test: $(READY)  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 15
 
 check: $(READY)  ## run the linters and the type checker
 	$(BIN)/ruff check .
@@ -31,6 +31,7 @@ fuzz: $(READY)  ## look for crashes for some minutes
 	$(BIN)/python -m tests.fuzz --minutes 5
 
 captures: $(READY)  ## make captures/ again with the real programs (root, network namespaces)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,captures]'
 	$(BIN)/python captures/make.py
 
 $(READY): pyproject.toml constraints.txt

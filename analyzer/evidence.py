@@ -208,9 +208,9 @@ def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":
 def link_keys(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the link keys of the rows, several per row on the same index: what may tie attacks together.
 
-    Kinds, see analyzer.campaigns: number, leak, setup (a leak and a handwriting), token, decoded, identity, account (and
-    its target), handwriting (and its target). All but the
-    numbers are taken from the first requests of each bout: a source does not change its set-up on the way.
+    Kinds, see analyzer.campaigns: number, leak, setup (a leak and a handwriting), token, decoded, identity, account
+    (and its target), handwriting (and its target). All but the numbers are taken from the first requests of each
+    bout: a source does not change its set-up on the way.
     """
     first = rows[rows.groupby("bout").cumcount() < LINKED]
     hand = handwriting(first)

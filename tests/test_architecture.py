@@ -20,7 +20,7 @@ PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
     {"errors", "formats"},
-    {"tables", "registry", "decompress"},
+    {"tables", "registry", "decompress", "compiled"},
     {"capture"},
     {"engines"},
     {"dialling"},

@@ -92,7 +92,10 @@ def test_a_hidden_file_that_is_named_is_read(folder):
         (bz2.compress(gzip.compress(b"%PDF-1.7", mtime=0)), r"is a PDF document \(in gzip within bzip2\)"),
         (gzip.compress(b"", mtime=0), r"is empty \(in gzip\)"),
         (gzip.compress(b"\xd4\xc3", mtime=0), "is no capture"),
-        (gzip.compress(PCAP, mtime=0)[:12], "holds no whole capture: the gzip data ends too early, at byte 12 of the file"),
+        (
+            gzip.compress(PCAP, mtime=0)[:12],
+            "holds no whole capture: the gzip data ends too early, at byte 12 of the file",
+        ),
         (gzip.compress(gzip.compress(gzip.compress(PCAP), mtime=0)), "is compressed more than twice"),
         (b"\xa1\xb2", "is no capture"),
         (b"\x28\xb5\x2f\xfdxxxx", "holds no whole capture: the zstd data"),
@@ -508,11 +511,17 @@ def test_a_stream_can_be_read_like_a_file(tmp_path):
 def running(*arguments, **options):
     """Run sipscope, and end it if it does not end."""
     command = [sys.executable, "-m", "analyzer", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": heed_ctrl_c}
+    with subprocess.Popen(command, **pipes, **options) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def heed_ctrl_c():
+    """Undo what a shell does to the programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("compress", [bytes, zstandard.compress, gzip.compress], ids=["plain", "zstd", "gzip"])

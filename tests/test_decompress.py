@@ -200,7 +200,7 @@ def test_a_limit_is_kept_to_the_byte(name):
         data, flaw = decompressed(member, name, most_bytes=most)
         assert data == CAPTURE[:most]
         assert flaw.reason == "too large"
-        assert f"byte {most:,} of the capture: raise the limit (most_bytes)" in flaw.detail
+        assert f"byte {most:,} of the capture: raise the limit with --most-bytes" in flaw.detail
 
 
 @every_compression

@@ -12,6 +12,10 @@ from typing import Any
 import numba
 import numpy as np
 
+from analyzer.compiled import keep_compiled
+
+keep_compiled()
+
 KERNEL = numba.njit(cache=True, nogil=True)
 """Compiles what Python calls."""
 _INNER: dict[str, Any] = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -13,7 +13,10 @@ from typing import Any
 import numba
 import numpy as np
 
+from analyzer.compiled import keep_compiled
 from analyzer.sip.grammar import NONE, TOKEN
+
+keep_compiled()
 
 LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
 """Without reference counts: no kernel makes an array."""

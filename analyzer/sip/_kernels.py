@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from analyzer.compiled import keep_compiled
 from analyzer.sip.grammar import (
     BRANCH_NAME,
     BY_LENGTH,
@@ -44,6 +45,8 @@ from analyzer.sip.grammar import (
     Number,
     Reason,
 )
+
+keep_compiled()
 
 TAB, LF, CR, SPACE, QUOTE, COMMA, SLASH, COLON, SEMICOLON = map(np.uint8, b'\t\n\r ",/:;')
 LESS, EQUALS, GREATER, QUESTION, AT, BACKSLASH = map(np.uint8, b"<=>?@\\")

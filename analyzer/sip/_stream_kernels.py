@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from analyzer.compiled import keep_compiled
 from analyzer.engines import TCP as TCP_CODE
 from analyzer.engines import WS as WS_CODE
 from analyzer.engines._kernels import SIP_PORT, may_be_sip
@@ -41,6 +42,8 @@ from analyzer.sip._framing import (
     unmask,
 )
 from analyzer.sip.grammar import NONE
+
+keep_compiled()
 
 kernel = numba.njit(cache=True, **LEAN)
 """Called from Python."""
