@@ -6,7 +6,13 @@ import sys
 
 from analyzer import compiled
 
-CODE = "import numba; from analyzer.compiled import keep_compiled; keep_compiled(); print(numba.config.CACHE_DIR or 'none')"
+CODE = """
+import numba
+from analyzer.compiled import keep_compiled
+
+keep_compiled()
+print(numba.config.CACHE_DIR or "none")
+"""
 
 
 def told(**environment):
