@@ -35,7 +35,8 @@ def by_tshark(path, *options):
     ]
     command = [
         program("tshark"), "-n", "-r", str(path), "-Y", "sip", "-T", "fields", "-E", "occurrence=a",
-        "-E", "aggregator=,", "-o", "udp.try_heuristic_first:TRUE", "-o", "tcp.reassemble_out_of_order:TRUE", *options, *fields,
+        "-E", "aggregator=,", "-o", "udp.try_heuristic_first:TRUE",
+        "-o", "tcp.reassemble_out_of_order:TRUE", *options, *fields,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return [line.split("\t") for line in done.stdout.splitlines()]
