@@ -115,3 +115,20 @@ def test_a_snap_length_of_96_loses_no_message(tmp_path):
         row = table.loc[int(packet)]
         assert status == ("" if pd.isna(row["status"]) else str(row["status"]))
         assert method in ("", row["method"])
+
+
+@pytest.mark.parametrize("lost", [3, 9, 17])
+def test_what_tshark_finds_behind_a_loss_we_find_too(lost, tmp_path):
+    messages = [message(number, b"z" * 200) for number in range(12)]
+    ends = list(itertools.accumulate(map(len, messages)))
+    pieces = [(end - len(text), text) for text, end in zip(messages, ends, strict=True)]
+    halves = [piece for at, text in pieces for piece in ((at, text[:150]), (at + 150, text[150:]))]
+    data = [
+        Ether() / IP(**BOTH) / TCP(**PORTS, flags="PA", seq=1000 + at, ack=78) / Raw(text)
+        for at, text in halves[:lost] + halves[lost + 1 :]
+    ]
+    path = tmp_path / "lossy.pcap"
+    wrpcap(str(path), [Ether() / IP(**BOTH) / TCP(**PORTS, flags="S", seq=999), *data])
+    found = set(ours(path)["call_id"])
+    assert {call for row in by_tshark(path) for call in row[1].split(",") if call} <= found
+    assert found >= {f"call-{number}" for number in range(12)} - {f"call-{lost // 2}"}
