@@ -72,13 +72,14 @@ def analyze(  # noqa: PLR0913
 
     reading = read_captures(captures, engine=engine, keylog=keylog, most_bytes=most_bytes, signatures=signatures)
     messages = reading.messages
-    found = find_attacks(messages, detectors)
+    opening = opening_requests(messages)
+    found = find_attacks(messages, detectors, requests=opening)
     accused = found.loc[found["confidence"] >= SURE, "source"].astype("str")
-    ordinary = ordinary_keys(opening_requests(messages), accused) if len(found) else frozenset[str]()
+    ordinary = ordinary_keys(opening, accused) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
     return Analysis(
         messages=messages,
-        sources=judge_sources(messages, attacks, found),
+        sources=judge_sources(messages, attacks, found, opening=opening),
         attacks=attacks,
         campaigns=campaigns,
         anomalies=reading.anomalies,

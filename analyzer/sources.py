@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer.evidence import REST, lists, opening_requests, runs
+from analyzer.evidence import lists, opening_requests, runs
 from analyzer.tables import SOURCES
 
 ATTACKING, SUSPICIOUS, INNOCENT = "attacking", "suspicious", "innocent"
@@ -19,7 +19,11 @@ SUSPECT = 0.4
 
 
 def judge_sources(
-    messages: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None = None
+    messages: pd.DataFrame,
+    attacks: pd.DataFrame,
+    suspicions: pd.DataFrame | None = None,
+    *,
+    opening: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the sources table: one row for each address that sent requests.
 
@@ -27,6 +31,7 @@ def judge_sources(
         messages: the messages table with transactions followed.
         attacks: the attacks that hold, with their campaigns.
         suspicions: everything the detectors found, before campaigns confirmed it.
+        opening: the opening requests of messages, if they are at hand.
     """
     requests = messages[messages["status"].isna() & messages["method"].notna()]
     if requests.empty:
@@ -50,7 +55,8 @@ def judge_sources(
         sources[name] = lists(source, values)
     sources["proven"] = requests.dropna(subset=["proof"]).groupby(source)["proof"].first().astype("str")
     sources["campaign"] = attacks.sort_values("confidence").groupby(attacks["source"].astype("str"))["campaign"].last()
-    return _verdicts(sources, messages, attacks, suspicions)
+    sources["why"] = _innocence(messages, opening_requests(messages) if opening is None else opening)
+    return _verdicts(sources, attacks, suspicions)
 
 
 def _counts(source: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -62,11 +68,8 @@ def _counts(source: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[An
     return runs(sizes, "source", "text")
 
 
-def _verdicts(
-    sources: pd.DataFrame, messages: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None
-) -> pd.DataFrame:
+def _verdicts(sources: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None) -> pd.DataFrame:
     sources["verdict"] = INNOCENT
-    sources["why"] = _innocence(messages).reindex(sources.index)
     if suspicions is not None and len(suspicions):
         suspect = suspicions[suspicions["confidence"] >= SUSPECT]
         words = suspect["kind"].map(SUSPICIONS).astype("str").fillna("probes").to_numpy()
@@ -92,9 +95,8 @@ def _accusation(attacks: pd.DataFrame) -> "pd.Series[str]":
     return runs(table.sort_values("source", kind="stable"), "source", "words").map("; ".join)
 
 
-def _innocence(messages: pd.DataFrame) -> "pd.Series[str]":
+def _innocence(messages: pd.DataFrame, requests: pd.DataFrame) -> "pd.Series[str]":
     """Return, for each source of requests, what its traffic is, in words."""
-    requests = opening_requests(messages, rest=REST)
     source = requests["source"].astype("str")
     fact = requests.assign(
         registered=requests["account"].astype("str").where(requests["accepted"] & requests["authorized"]),

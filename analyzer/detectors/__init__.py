@@ -45,10 +45,16 @@ DETECTORS: Registry[type[Detector]] = Registry(
 )
 
 
-def find_attacks(messages: "pd.DataFrame", detectors: Iterable[Detector] | None = None) -> "pd.DataFrame":
+def find_attacks(
+    messages: "pd.DataFrame",
+    detectors: Iterable[Detector] | None = None,
+    *,
+    requests: "pd.DataFrame | None" = None,
+) -> "pd.DataFrame":
     """Return what the detectors find in messages (with transactions followed); by default all detectors do.
 
-    The rows are in the order of time and have no campaign yet; suspicions are among them.
+    The rows are in the order of time and have no campaign yet; suspicions are among them. Who has the opening requests
+    of messages at hand may give them.
     """
     import pandas as pd
 
@@ -57,7 +63,7 @@ def find_attacks(messages: "pd.DataFrame", detectors: Iterable[Detector] | None 
 
     if detectors is None:
         detectors = [detector() for detector in DETECTORS.values()]
-    requests = opening_requests(messages)
+    requests = opening_requests(messages) if requests is None else requests
     found = [attacks for detect in detectors if len(attacks := detect(requests))]
     if not found:
         return ATTACKS.empty()
