@@ -40,6 +40,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "toll-fraud": "analyzer.detectors.toll_fraud:TollFraud",
         "ghost-call": "analyzer.detectors.ghost_call:GhostCall",
         "flood": "analyzer.detectors.flood:Flood",
+        "exploit": "analyzer.detectors.exploit:Exploit",
         "probe": "analyzer.detectors.probe:Probe",
     },
 )
