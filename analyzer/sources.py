@@ -81,7 +81,7 @@ def _verdicts(sources: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataF
         why = _accusation(attacks)
         sources.loc[why.index, "verdict"] = ATTACKING
         sources.loc[why.index, "why"] = why
-    return SOURCES.conform(sources.rename_axis("source").reset_index())
+    return SOURCES.conform(sources.rename_axis("source").reset_index(), missing=True)
 
 
 def _accusation(attacks: pd.DataFrame) -> "pd.Series[str]":

@@ -146,6 +146,11 @@ COLUMNS = {
         Column("answers", LIST, "the final and provisional answers it got, as 'status count'"),
         Column("user_agents", LIST, "the User-Agents that it claimed"),
         Column("tools", LIST, "the tools that it was seen to use"),
+        Column("allowed", TEXT, "the name by which the user's allow-list knows it; missing if it is not on it"),
+        Column("country", WORD, "where its address is from by the user's database: ISO 3166 code"),
+        Column("country_name", WORD, "that country's name in English"),
+        Column("asn", NUMBER, "number of the autonomous system (the network) that its address belongs to"),
+        Column("network", WORD, "organisation that runs that network"),
         # --- campaigns
         Column("title", TEXT, "the campaign in a few words"),
         Column("kinds", LIST, "the kinds of its attacks, in the order in which they began"),
@@ -248,7 +253,7 @@ SOURCES = Table(
     "sources",
     (
         "source", "verdict", "why", "proven", "first", "last", "requests", "methods", "answers", "targets", "accounts",
-        "user_agents", "tools", "campaign",
+        "user_agents", "tools", "campaign", "allowed", "country", "country_name", "asn", "network",
     ),
 )  # fmt: skip
 CAMPAIGNS = Table(
