@@ -91,11 +91,10 @@ class Ranges:
 
     @classmethod
     def of(cls, owned: Iterable[tuple[int, int, int]]) -> "Ranges":
-        """Make ranges of (first, last, owner); where some overlap the smallest counts, of equals the first named."""
+        """Make ranges of (first, last, owner); where some overlap, the first named owns what they share."""
         import numpy as np
 
-        flat = _flatten(sorted((last - first, order, first, last, owner)
-                               for order, (first, last, owner) in enumerate(owned)))  # fmt: skip
+        flat = _flatten(list(owned))
         return cls(
             first=_array([first.to_bytes(WIDTH, "big") for first, _, _ in flat]),
             last=_array([last.to_bytes(WIDTH, "big") for _, last, _ in flat]),
@@ -122,20 +121,20 @@ class Ranges:
         return np.unique(self.owner[start:stop])
 
 
-def _flatten(ranked: list[tuple[int, int, int, int, int]]) -> list[tuple[int, int, int]]:
-    """Return disjoint (first, last, owner) in order; of the ranked ranges that hold an address, the first owns it."""
-    edges = sorted({first for _, _, first, _, _ in ranked} | {last + 1 for _, _, _, last, _ in ranked})
-    coming = sorted(range(len(ranked)), key=lambda rank: ranked[rank][2], reverse=True)
+def _flatten(owned: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Return disjoint (first, last, owner) in order; of those that hold an address, the first named owns it."""
+    edges = sorted({first for first, _, _ in owned} | {last + 1 for _, last, _ in owned})
+    coming = sorted(range(len(owned)), key=lambda rank: owned[rank][0], reverse=True)
     open_ranks: list[int] = []
     flat: list[tuple[int, int, int]] = []
     for edge, after in pairwise(edges):
-        while coming and ranked[coming[-1]][2] == edge:
+        while coming and owned[coming[-1]][0] == edge:
             heapq.heappush(open_ranks, coming.pop())
-        while open_ranks and ranked[open_ranks[0]][3] < edge:
+        while open_ranks and owned[open_ranks[0]][1] < edge:
             heapq.heappop(open_ranks)
         if not open_ranks:
             continue
-        owner = ranked[open_ranks[0]][4]
+        owner = owned[open_ranks[0]][2]
         if flat and flat[-1][2] == owner and flat[-1][1] + 1 == edge:
             flat[-1] = (flat[-1][0], after - 1, owner)
         else:

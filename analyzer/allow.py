@@ -58,6 +58,11 @@ class Allowed:
     last: Address
     name: str
 
+    @property
+    def size(self) -> int:
+        """How many addresses it names."""
+        return int(self.last) - int(self.first) + 1
+
 
 @dataclass(frozen=True)
 class AllowList:
@@ -67,11 +72,12 @@ class AllowList:
 
     @cached_property
     def _ranges(self) -> Ranges:
+        smallest_first = sorted(range(len(self.entries)), key=lambda position: self.entries[position].size)
         return Ranges.of(
             (*span, position)
-            for position, entry in enumerate(self.entries)
-            for span in spans(entry.first, entry.last)
-        )  # fmt: skip
+            for position in smallest_first
+            for span in spans(self.entries[position].first, self.entries[position].last)
+        )
 
     def names(self, addresses: Iterable[object]) -> list[str | None]:
         """Return the name that each address goes by; None for what is not allowed, or is no address."""
