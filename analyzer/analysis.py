@@ -1,20 +1,18 @@
 """The steps in order: captures in, an Analysis out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analyzer.errors import SettingsError
+from analyzer.reading import Captures, Progress, Reading, read_captures, read_messages
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.detectors import Detector
-    from analyzer.engines import Engine, Packets
 
-Captures = str | Path | Iterable[str | Path]
+__all__ = ["Analysis", "Captures", "Progress", "Reading", "analyze", "read_captures", "read_messages"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +28,6 @@ class Analysis:
     captures: "pd.DataFrame"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What was read from captures: their messages, and the fate of every packet."""
-
-    messages: "pd.DataFrame"
-    anomalies: "pd.DataFrame"
-    fates: "pd.DataFrame"
-    captures: "pd.DataFrame"
-
-
 def analyze(  # noqa: PLR0913
     captures: Captures,
     *,
@@ -48,6 +36,7 @@ def analyze(  # noqa: PLR0913
     most_bytes: int | None = None,
     detectors: "Sequence[Detector] | None" = None,
     signatures: Sequence[str | Path] = (),
+    progress: Callable[[Progress], None] | None = None,
 ) -> Analysis:
     """Read captures, find the attacks in them, join them to campaigns and judge the sources.
 
@@ -59,6 +48,7 @@ def analyze(  # noqa: PLR0913
             400 times the compressed size beyond 1 GiB.
         detectors: what to look for, with what thresholds; all detectors with their defaults without.
         signatures: files with more tools to recognise, in the form of analyzer/tools/signatures.toml.
+        progress: called with how far reading has come, after each block.
 
     Raises:
         CaptureError: a capture is missing, unreadable, or none.
@@ -70,7 +60,9 @@ def analyze(  # noqa: PLR0913
     from analyzer.evidence import opening_requests, ordinary_keys
     from analyzer.sources import judge_sources
 
-    reading = read_captures(captures, engine=engine, keylog=keylog, most_bytes=most_bytes, signatures=signatures)
+    reading = read_captures(
+        captures, engine=engine, keylog=keylog, most_bytes=most_bytes, signatures=signatures, progress=progress
+    )
     messages = reading.messages
     opening = opening_requests(messages)
     found = find_attacks(messages, detectors, requests=opening)
@@ -86,153 +78,3 @@ def analyze(  # noqa: PLR0913
         fates=reading.fates,
         captures=reading.captures,
     )
-
-
-def read_messages(captures: Captures, **options: Any) -> "pd.DataFrame":  # noqa: ANN401
-    """Return the messages table of captures, in the order of time, with tools recognised and answers joined.
-
-    The options engine, keylog, most_bytes and signatures are those of analyze(), and so is what it raises.
-    """
-    return read_captures(captures, **options).messages
-
-
-def read_captures(
-    captures: Captures,
-    *,
-    engine: str = "native",
-    keylog: str | Path | None = None,
-    most_bytes: int | None = None,
-    signatures: Sequence[str | Path] = (),
-) -> Reading:
-    """Return the messages and anomalies of captures, and the fate of every packet in them."""
-    import pandas as pd
-
-    from analyzer.capture import find_captures
-    from analyzer.sip.parser import merge
-    from analyzer.sip.transactions import follow
-    from analyzer.tables import ANOMALIES, CAPTURES, FATES
-    from analyzer.tools import load_signatures, recognise
-
-    paths = find_captures(
-        [captures] if isinstance(captures, str | Path) else captures, foreign=engine in READERS_OF_ANYTHING
-    )
-    decode, known = _decoder(engine, keylog, most_bytes), load_signatures(*signatures)
-    tallies = [_read_capture(path, decode) for path in paths]
-    messages = merge([table for tally in tallies for table in tally.messages])
-    messages = messages.sort_values(["time", "capture", "packet"], kind="stable", ignore_index=True)
-    return Reading(
-        messages=follow(recognise(messages, known)),
-        anomalies=ANOMALIES.conform(pd.concat([table for tally in tallies for table in tally.anomalies])),
-        fates=FATES.conform(pd.DataFrame([row for tally in tallies for row in tally.fates()], columns=FATES.columns)),
-        captures=CAPTURES.conform(pd.DataFrame([tally.row() for tally in tallies])),
-    )
-
-
-READERS_OF_ANYTHING = ("pyshark",)
-"""The engines that read formats of which only Wireshark knows."""
-OPTIONS = {"keylog": "pyshark", "most_bytes": "native"}
-"""The options of an engine, and the only engine that has each."""
-
-
-def _decoder(engine: str, keylog: str | Path | None, most_bytes: int | None) -> "Engine":
-    """Return the engine of that name, with its options."""
-    from analyzer.engines import ENGINES
-
-    decode = ENGINES[engine]
-    given: dict[str, Any] = {"keylog": None if keylog is None else Path(keylog), "most_bytes": most_bytes}
-    options = {name: value for name, value in given.items() if value is not None}
-    for name in options:
-        if OPTIONS[name] != engine:
-            raise SettingsError(f"{name} needs the engine {OPTIONS[name]}, not {engine}")
-    return partial(decode, **options) if options else decode
-
-
-class _Tally:
-    """What has been read of one capture so far."""
-
-    def __init__(self, path: Path) -> None:
-        from analyzer.capture import describe
-        from analyzer.sip.streams import Streams
-
-        self.name, self.bytes = describe(path)
-        self.messages: list[pd.DataFrame] = []
-        self.anomalies: list[pd.DataFrame] = []
-        self.counts: dict[tuple[str, str], int] = {}
-        self.packets = 0
-        self.times: list[int] = []
-        self.dropped: int | None = None
-        self.format = ""
-        self._streams = Streams()
-        self._segments = False
-
-    def add(self, packets: "Packets") -> None:
-        """Take in one block: parse its messages, put its TCP streams in order, count the fates of its packets."""
-        self._settle(packets)
-        self.packets += packets.captured
-        self.times += [time for time in (packets.first, packets.last) if time >= 0]
-        self.format = packets.format or self.format
-        if packets.dropped is not None:
-            self.dropped = (self.dropped or 0) + packets.dropped
-        if packets.segments is not None and len(packets.segments):
-            self._segments = True
-            self._settle(self._streams.add(packets.segments))
-
-    def finish(self) -> "_Tally":
-        """Settle what still waits for segments that never came."""
-        if self._segments:
-            self._settle(self._streams.finish())
-        return self
-
-    def _settle(self, packets: "Packets") -> None:
-        from analyzer.sip.parser import parse
-
-        messages, anomalies = parse(packets, capture=self.name)
-        self.messages.append(messages)
-        self.anomalies += [anomalies, _anomalies(packets, self.name)]
-        self._count("message", {"sip": packets.carriers})
-        self._count("set-aside", packets.set_aside)
-        self._count("unreadable", packets.unreadable)
-
-    def _count(self, fate: str, reasons: Mapping[str, int]) -> None:
-        for reason, count in reasons.items():
-            if count:
-                self.counts[fate, reason] = self.counts.get((fate, reason), 0) + count
-
-    def fates(self) -> list[tuple[str, str, str, int]]:
-        """Return the rows of the fates table."""
-        return [(self.name, fate, reason, count) for (fate, reason), count in self.counts.items()]
-
-    def row(self) -> dict[str, object]:
-        """Return the row of the captures table."""
-        import pandas as pd
-
-        return {
-            "capture": self.name,
-            "format": self.format,
-            "bytes": self.bytes,
-            "packets": self.packets,
-            "messages": sum(len(table) for table in self.messages),
-            "dropped": self.dropped,
-            "start": pd.Timestamp(min(self.times), tz="UTC") if self.times else pd.NaT,
-            "end": pd.Timestamp(max(self.times), tz="UTC") if self.times else pd.NaT,
-        }
-
-
-def _read_capture(path: Path, decode: "Engine") -> _Tally:
-    tally = _Tally(path)
-    for packets in decode(path):
-        tally.add(packets)
-    return tally.finish()
-
-
-def _anomalies(packets: "Packets", capture: str) -> "pd.DataFrame":
-    """Return the engine's anomalies as rows of the anomalies table."""
-    import pandas as pd
-
-    from analyzer.tables import ANOMALIES
-
-    if not packets.anomalies:
-        return ANOMALIES.empty()
-    rows = pd.DataFrame(packets.anomalies, columns=["time", "packet", "reason", "detail"])
-    time = pd.to_datetime(rows["time"].astype("int64").where(rows["time"] >= 0), utc=True)
-    return ANOMALIES.conform(rows.assign(time=time, capture=capture))

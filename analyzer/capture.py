@@ -8,6 +8,7 @@ import select
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "PCAPNG_MAGIC", "PCAP_MAGICS", "STDIN", "STDIN_NAME", "Blocks", "Readable", "Stream", "check", "describe",
-    "find_captures", "open_blocks", "open_stream",
+    "PCAPNG_MAGIC", "PCAP_MAGICS", "STDIN", "STDIN_NAME", "Blocks", "Meter", "Readable", "Stream", "check",
+    "describe", "find_captures", "measure", "open_blocks", "open_stream",
 ]  # fmt: skip
 
 STDIN = Path("-")
@@ -173,8 +174,9 @@ class _Peeked:
 class _Waiting:
     """A file that is waited for where its descriptor would not wait itself (O_NONBLOCK)."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.FileIO, meter: "Meter") -> None:
         self._file = file
+        self._meter = meter
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill the buffer with what there is, and return how many bytes; 0 at the end."""
@@ -182,7 +184,30 @@ class _Waiting:
             poll = select.poll()
             poll.register(self._file, select.POLLIN)
             poll.poll()
+        self._meter.bytes_read += count
         return count
+
+
+class Meter:
+    """How many bytes of captures were read, as they lie on the disk: compressed, if they are."""
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        self.bytes_read = 0
+
+
+_METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def measure() -> Iterator[Meter]:
+    """Count what is read of the captures that are opened meanwhile, whichever engine opens them."""
+    meter = Meter()
+    before = _METER.set(meter)
+    try:
+        yield meter
+    finally:
+        _METER.reset(before)
 
 
 @contextmanager
@@ -208,7 +233,7 @@ def open_stream(path: Path, *, most_bytes: int | None = None, foreign: bool = Fa
             _refuse_terminal(path, file)
             status = os.fstat(file.fileno())
             size = max(status.st_size - file.tell(), 0) if stat.S_ISREG(status.st_mode) else None
-            stream = Stream(_Waiting(file), size, most_bytes=most_bytes)
+            stream = Stream(_Waiting(file, _METER.get() or Meter()), size, most_bytes=most_bytes)
             if complaint := _complain(stream, foreign=foreign):
                 raise CaptureError(_name(path), complaint)
             yield stream

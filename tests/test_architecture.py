@@ -30,6 +30,7 @@ TIERS = [
     {"campaigns"},
     {"exports"},
     {"reports"},
+    {"reading"},
     {"analysis"},
     {"__init__"},
     {"cli"},
