@@ -6,26 +6,28 @@ cannot be seen are escaped, so that a row is always one line, and a leading `= +
 is preceded by `'`; numbers stay numbers.
 """
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer.exports.arrow import arrow_table
+from analyzer.exports.cells import Part, parts_of, text
 from analyzer.exports.escape import escape
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS = 8192
-"""Rows that are written at a time; bounds the memory that long texts take."""
-FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
-"""What makes a spreadsheet take a text for a formula."""
-NEEDS_QUOTES = r'[",;]|^$'
-
-
-def _text(value: str | None) -> pa.Scalar:
-    return pa.scalar(value, pa.large_string())
+ROWS = 16_384
+"""Rows that are made at a time, at most."""
+BYTES = 1 << 24
+"""Bytes of values that are made to lines at a time, but for a single row that has more; bounds the memory."""
+AHEAD = 1
+"""Slices that are made for each thread before those before them are written."""
 
 
 def write_csv(frame: "pd.DataFrame", file: BinaryIO) -> None:
@@ -34,81 +36,41 @@ def write_csv(frame: "pd.DataFrame", file: BinaryIO) -> None:
     file.write((",".join(header) + "\n").encode())
     if frame.empty:
         return
-    table = arrow_table(frame)
-    table = pa.table([_ready(column.combine_chunks()) for column in table.columns], names=table.column_names)
-    for batch in table.to_batches(max_chunksize=ROWS):
-        cells = [_cells(column) for column in batch.columns]
-        lines = pc.binary_join_element_wise(*cells, _text(","))
-        file.write(_bytes(lines))
+    parts = parts_of(arrow_table(frame).columns)
+    slices = list(_slices(parts, len(frame)))
+    if len(slices) == 1:
+        file.write(_lines(parts, *slices[0]))
+        return
+    with ThreadPoolExecutor(pa.cpu_count()) as pool:
+        waiting: deque[Future[memoryview]] = deque()
+        for start, stop in slices:
+            waiting.append(pool.submit(_lines, parts, start, stop))
+            if len(waiting) > pa.cpu_count() + AHEAD:
+                file.write(waiting.popleft().result())
+        while waiting:
+            file.write(waiting.popleft().result())
 
 
-def _ready(column: pa.Array) -> pa.Array:
-    """Return the column with its distinct values made ready, if it has a dictionary of texts."""
-    if isinstance(column, pa.DictionaryArray):
-        distinct = _quote(_harmless(column.dictionary.cast(pa.large_string())))
-        return pa.DictionaryArray.from_arrays(column.indices, distinct)
-    return column
+def _slices(parts: list[Part], rows: int) -> Iterator[tuple[int, int]]:
+    """Yield where to cut a table of so many rows."""
+    for start, stop in pairwise([*range(0, rows, ROWS), rows]):
+        yield from _halves(parts, start, stop)
 
 
-def _cells(column: pa.Array) -> pa.Array:
-    """Return the column as the text of its cells."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        cells = column.dictionary_decode()
-    elif pa.types.is_list(kind):
-        cells = _quote(_join_lists(column))
-    elif pa.types.is_timestamp(kind):
-        cells = _iso(column)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        cells = _quote(_harmless(column.cast(pa.large_string())))
-    else:
-        cells = column.cast(pa.large_string())
-    return pc.fill_null(cells, "")
+def _halves(parts: list[Part], start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield rows that together have no more than BYTES bytes."""
+    if stop - start == 1 or sum(part.bytes(start, stop) for part in parts) <= BYTES:
+        yield start, stop
+        return
+    middle = (start + stop) // 2
+    yield from _halves(parts, start, middle)
+    yield from _halves(parts, middle, stop)
 
 
-def _harmless(texts: pa.Array) -> pa.Array:
-    """Return texts that a spreadsheet takes for text, all of them printable."""
-    formula = pc.match_substring_regex(texts, FORMULA)
-    texts = _escape(texts)
-    return pc.if_else(formula, pc.binary_join_element_wise(_text("'"), texts, _text("")), texts)
-
-
-def _escape(texts: pa.Array) -> pa.Array:
-    """Return texts with an escape for each unprintable character; only those that need it are touched one by one."""
-    unprintable = pc.invert(pc.fill_null(pc.utf8_is_printable(texts), True))
-    found = texts.filter(unprintable)
-    if not len(found):
-        return texts
-    escaped = pa.array([escape(text) for text in found.to_pylist()], type=texts.type)
-    return pc.replace_with_mask(texts, unprintable, escaped)
-
-
-def _quote(texts: pa.Array) -> pa.Array:
-    quote = _text('"')
-    doubled = pc.replace_substring(texts, '"', '""')
-    quoted = pc.binary_join_element_wise(quote, doubled, quote, _text(""))
-    return pc.if_else(pc.match_substring_regex(texts, NEEDS_QUOTES), quoted, texts)
-
-
-def _join_lists(lists: pa.Array) -> pa.Array:
-    """Return each list as `;`-joined text, an empty one as missing."""
-    items = lists.flatten().cast(pa.large_string())
-    if not pa.types.is_integer(lists.type.value_type):
-        items = pc.replace_substring(_harmless(items), ";", "\\x3b")
-    lengths = pc.fill_null(pc.list_value_length(lists), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, items), _text(";"))
-    return pc.if_else(pc.equal(lengths, 0), _text(None), joined)
-
-
-def _iso(times: pa.Array) -> pa.Array:
-    utc = times.cast(pa.timestamp("ns")).cast(pa.large_string())
-    utc = pc.replace_substring(utc, " ", "T")
-    return pc.binary_join_element_wise(utc, _text("Z"), _text(""))
-
-
-def _bytes(lines: pa.Array) -> memoryview:
-    """Return lines, each with its line end, as they lie in memory."""
-    ended = pc.binary_join_element_wise(lines, _text(""), _text("\n"))
-    length = pc.sum(pc.binary_length(ended)).as_py()
-    return memoryview(ended.buffers()[2])[:length]
+def _lines(parts: list[Part], start: int, stop: int) -> memoryview:
+    """Return the lines of the rows from start to stop."""
+    *before, last = (part.cells(start, stop) for part in parts)
+    ended = pc.binary_join_element_wise(last, text("\n"), text(""))
+    lines = pc.binary_join_element_wise(*before, ended, text(","))
+    length = pc.sum(pc.binary_length(lines)).as_py()
+    return memoryview(lines.buffers()[2])[:length]
