@@ -11,12 +11,12 @@ UDP = struct.Struct(">HHHH")
 ETHERNET = bytes.fromhex("525400a1b2c300163e1f2a3b0800")
 
 
-def write_capture(path, packets):
-    """Write packets (time in s, source, port, destination, port, ttl, payload) as pcap, in the order of time."""
+def write_capture(path, packets, *, order=sorted):
+    """Write packets (time in s, source, port, destination, port, ttl, payload) as pcap, by default by time."""
     numbers = {}
     with Path(path).open("wb") as file:
         file.write(GLOBAL.pack(0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for serial, (time, source, sport, destination, dport, ttl, payload) in enumerate(sorted(packets)):
+        for serial, (time, source, sport, destination, dport, ttl, payload) in enumerate(order(packets)):
             for name in (source, destination):
                 if name not in numbers:
                     numbers[name] = socket.inet_aton(name)
