@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyzer.exports.arrow import arrow_table
+from analyzer.exports.arrow import arrow_columns
 from analyzer.exports.cells import Part, parts_of, text
 from analyzer.exports.escape import escape
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS = 16_384
+ROWS = 8192
 """Rows that are made at a time, at most."""
-BYTES = 1 << 24
+BYTES = 1 << 23
 """Bytes of values that are made to lines at a time, but for a single row that has more; bounds the memory."""
 AHEAD = 1
 """Slices that are made for each thread before those before them are written."""
@@ -36,7 +36,7 @@ def write_csv(frame: "pd.DataFrame", file: BinaryIO) -> None:
     file.write((",".join(header) + "\n").encode())
     if frame.empty:
         return
-    parts = parts_of(arrow_table(frame).columns)
+    parts = parts_of(arrow_columns(frame))
     slices = list(_slices(parts, len(frame)))
     if len(slices) == 1:
         file.write(_lines(parts, *slices[0]))

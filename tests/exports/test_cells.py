@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reports.synthetic import HOSTILE, attacked, hostile
 
 from analyzer.exports import cells, csv
+from analyzer.exports.arrow import arrow_columns
 from analyzer.tables import TABLES
 
 SIGNS = st.sampled_from(
@@ -106,7 +107,7 @@ def test_columns_may_lie_in_several_pieces():
 
 
 def test_columns_of_few_values_are_one_part():
-    parts = cells.parts_of(csv.arrow_table(messages(1000, every="1ms", call_id=[f"c{i}" for i in range(1000)])).columns)
+    parts = cells.parts_of(arrow_columns(messages(1000, every="1ms", call_id=[f"c{i}" for i in range(1000)])))
 
     assert len(parts) < 12
 
@@ -114,7 +115,7 @@ def test_columns_of_few_values_are_one_part():
 def test_many_values_beside_many_values_are_parts_of_their_own():
     many = pd.Series(np.arange(70_000)).astype("str").astype("category")
     frame = pd.DataFrame({"a": many, "b": many, "c": True, "d": many.cat.codes % 3})
-    parts = cells.parts_of(csv.arrow_table(frame).columns)
+    parts = cells.parts_of(arrow_columns(frame))
 
     assert len(parts) == 3
     assert written(frame) == naive_csv.csv(frame)
@@ -127,7 +128,7 @@ def test_slices_are_bounded_in_bytes():
             "word": pd.Categorical(["a" * 1_000_000] * 120),
         }
     )
-    parts = cells.parts_of(csv.arrow_table(frame).columns)
+    parts = cells.parts_of(arrow_columns(frame))
     slices = list(csv._slices(parts, len(frame)))
 
     assert [start for start, _ in slices[1:]] == [stop for _, stop in slices[:-1]]

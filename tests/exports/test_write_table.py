@@ -3,12 +3,13 @@ import json
 import os
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from factories import messages
 from reports.synthetic import HOSTILE, attacked, hostile
 
 from analyzer.errors import SettingsError
-from analyzer.exports import EXPORTS, write_table
+from analyzer.exports import EXPORTS, parquet, write_table
 from analyzer.tables import COLUMNS, LIST, NUMBER, TABLES, TIME, WORD
 
 RUNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -131,6 +132,32 @@ def test_parquet_gives_the_table_back(table, tmp_path):
     back = table.conform(pd.read_parquet(tmp_path / "t.parquet").map(_as_list))
 
     pd.testing.assert_frame_equal(back, frame, check_categorical=False)
+
+
+def test_parquet_in_several_row_groups_gives_the_table_back(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS", 5)
+    for made in (hostile(table.name), getattr(attacked(), table.name)):
+        write_table(made, tmp_path / "t.parquet")
+        back = table.conform(pd.read_parquet(tmp_path / "t.parquet").map(_as_list))
+
+        pd.testing.assert_frame_equal(back, made, check_categorical=False)
+
+
+def test_a_list_is_of_numbers_in_all_row_groups_though_some_hold_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS", 1)
+    frame = pd.DataFrame({"evidence": [[], [1, 2], []], "keys": [["a"], [], []]})
+    write_table(frame, tmp_path / "t.parquet")
+
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet").map(_as_list), frame)
+
+
+def test_text_in_several_pieces_is_written_as_one_column(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS", 4)
+    pieces = pa.chunked_array([HOSTILE[:5], [], HOSTILE[5:]], pa.large_string())
+    frame = pd.DataFrame({"uri": pd.array(pieces, dtype="str")})
+    write_table(frame, tmp_path / "t.parquet")
+
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), frame)
 
 
 def test_parquet_has_real_lists_and_times(tmp_path):
