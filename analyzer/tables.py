@@ -201,7 +201,7 @@ class Table:
                 columns[name] = _cast(values, column.dtype)
             except (TypeError, ValueError) as error:
                 raise TableError(f"the {self.name} table's column '{name}' is no {column.dtype}: {error}") from error
-        return pd.DataFrame(columns).reset_index(drop=True)
+        return pd.DataFrame(columns, copy=False).reset_index(drop=True)
 
 
 def _cast(values: "pd.Series[Any]", dtype: Any) -> "pd.Series[Any]":  # noqa: ANN401
@@ -211,8 +211,7 @@ def _cast(values: "pd.Series[Any]", dtype: Any) -> "pd.Series[Any]":  # noqa: AN
         return values
     match dtype:
         case "list":
-            as_lists = [list(value) if isinstance(value, list | tuple | set) else [] for value in values]
-            values = pd.Series(as_lists, index=values.index, dtype="object")
+            values = _lists(values)
         case "category":
             values = values.astype("str").astype("category")
         case "datetime64[ns, UTC]":
@@ -224,6 +223,19 @@ def _cast(values: "pd.Series[Any]", dtype: Any) -> "pd.Series[Any]":  # noqa: AN
         case _:
             values = values.astype(dtype)
     return values
+
+
+def _lists(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of lists: those that it holds, others as lists, and an empty one for whatever else."""
+    import pandas as pd
+
+    cells = values.tolist() if values.dtype == object else [None] * len(values)
+    if cells and all(type(cell) is list for cell in cells):
+        return values
+    lists = [
+        cell if type(cell) is list else list(cell) if isinstance(cell, list | tuple | set) else [] for cell in cells
+    ]
+    return pd.Series(lists, index=values.index, dtype="object")
 
 
 MESSAGES = Table(

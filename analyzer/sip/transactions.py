@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.sip.hashing import ABSENT, Hasher, mix
 from analyzer.tables import MESSAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Truth = NDArray[np.bool_]
+    Hashes = NDArray[np.uint64]
+    Numbers = NDArray[np.int64]
 
 RINGING = (180, 181, 182, 183)
 """The provisional answers that mean that a telephone was reached (RFC 3261 21.1)."""
@@ -21,9 +26,6 @@ CHALLENGES = (401, 407)
 """The answers that ask for credentials (RFC 3261 22.2, 22.3)."""
 CREDENTIALS = "credentials for the server's nonce"
 ACKNOWLEDGED = "an ACK with the server's tag"
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
 
 
 def follow(messages: pd.DataFrame) -> pd.DataFrame:
@@ -33,116 +35,169 @@ def follow(messages: pd.DataFrame) -> pd.DataFrame:
     """
     if messages.empty:
         return MESSAGES.conform(messages, missing=True)
-    codes = _codes(messages)
-    request = messages["status"].isna().to_numpy() & messages["method"].notna().to_numpy()
-    client = np.where(request, codes["source"], codes["destination"])
-    server = np.where(request, codes["destination"], codes["source"])
-    transaction = [codes[name] for name in ("call_id", "cseq", "method", "branch", "from_tag", "to_user")]
-    known = (codes["call_id"] >= 0) | (codes["branch"] >= 0)
-    loose, strict = _mix(client, *transaction), _mix(client, server, *transaction)
-    final, packet, answered = _answers(messages, request & known, loose, strict)
-    columns: dict[str, Any] = {
-        "answer": pd.Series(final, index=messages.index).where(final > 0).astype("Int64"),
-        "answer_packet": pd.Series(packet, index=messages.index).where(final > 0).astype("Int64"),
-        "rang": _rang(messages, request & known, loose),
-        "repeated": request & known & pd.Series(np.where(request, strict, 0)).duplicated().to_numpy() & known,
-        "pursued": _pursued(messages, codes, request, final),
-        "in_dialog": request & messages["to_tag"].notna().to_numpy(),
-        "from_server": request & np.isin(codes["source"], _servers(messages, codes, answered)),
-        "proof": _proof(messages, codes, request),
-    }
+    columns = _Followed(messages).columns()
     return MESSAGES.conform(messages.assign(**columns))
 
 
-def _codes(messages: pd.DataFrame) -> "dict[str, NDArray[np.int64]]":
-    """Return a code per row for each column that joins messages; -1 is missing."""
-    addresses = pd.Index(messages["source"].cat.categories).union(messages["destination"].cat.categories)
-    codes = {name: _address_codes(messages[name], addresses) for name in ("source", "destination")}
-    for name in ("method", "to_user", "from_user"):
-        codes[name] = messages[name].cat.codes.to_numpy().astype(np.int64)
-    for name in ("call_id", "branch", "from_tag"):
-        codes[name] = pd.factorize(messages[name])[0].astype(np.int64)
-    codes["cseq"] = messages["cseq"].fillna(-1).to_numpy(dtype=np.int64)
-    return codes
+class _Followed:
+    """One messages table, its columns as hashes, and what is asked of them more than once."""
+
+    def __init__(self, messages: pd.DataFrame) -> None:
+        self._messages = messages
+        self._hasher = Hasher()
+        self.status = _numbers(messages["status"], 0)
+        method = messages["method"]
+        self.request: Truth = messages["status"].isna().to_numpy() & method.notna().to_numpy()
+        self._register, self._ack = ((method == name).to_numpy() for name in ("REGISTER", "ACK"))
+        self._authorized: Truth = self.request & messages["authorized"].to_numpy()
+        self._source, self._destination, self._call = map(self._hashes, ("source", "destination", "call_id"))
+
+    def _hashes(self, name: str) -> "Hashes":
+        return self._hasher.column(self._messages[name])
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns to fill in."""
+        request = self.request
+        known, strict, loose, count = self._transactions()
+        asking = request & known
+        final, packet, answered = self._answers(asking, strict, loose, count)
+        missing = final == 0
+        return {
+            "answer": pd.arrays.IntegerArray(final, missing),
+            "answer_packet": pd.arrays.IntegerArray(packet, missing.copy()),
+            "rang": asking & _groups(loose[np.isin(self.status, RINGING)], count)[loose],
+            "repeated": asking & ~_firsts(asking, strict, count),
+            "pursued": self._pursued(final),
+            "in_dialog": request & self._messages["to_tag"].notna().to_numpy(),
+            "from_server": request & _among(self._source, self._servers(answered)),
+            "proof": self._proof(),
+        }
+
+    def _transactions(self) -> "tuple[Truth, Numbers, Numbers, int]":
+        """Return which rows have a Call-ID or a branch, and the number of each row's transaction.
+
+        First with the server among what makes a transaction, then without; last, how many numbers there are at most.
+        """
+        client = np.where(self.request, self._source, self._destination)
+        branch = self._hashes("branch")
+        known = (self._call != ABSENT) | (branch != ABSENT)
+        cseq = _numbers(self._messages["cseq"], -1)
+        tag, user, method = (self._hashes(name) for name in ("from_tag", "to_user", "method"))
+        loose = mix((client, self._call, cseq, method, branch, tag, user))
+        del client, branch, cseq, tag, user, method
+        server = np.where(self.request, self._destination, self._source)
+        strict, first = _numbered(mix((loose, server)))
+        wider, distinct = pd.factorize(loose[first])
+        return known, strict, wider[strict], max(len(first), len(distinct))
+
+    def _answers(
+        self, request: "Truth", strict: "Numbers", loose: "Numbers", count: int
+    ) -> "tuple[Numbers, Numbers, Truth]":
+        """Return the final status (0: none) and its packet for each request, and which responses have a request."""
+        status, number = self.status, self._messages["packet"].to_numpy()
+        final, packet = np.zeros(len(status), np.int64), np.zeros(len(status), np.int64)
+        answered = np.zeros(len(status), np.bool_)
+        for group in (strict, loose):
+            responses = np.flatnonzero((status >= 200) & ~answered)
+            if not len(responses):
+                break
+            best = _best(group, responses, status, count)
+            asking = np.flatnonzero(request & (final == 0))
+            asking = asking[best[group[asking]] >= 0]
+            found = best[group[asking]]
+            final[asking], packet[asking] = status[found], number[found]
+            answered |= (status > 0) & _groups(group[asking], count)[group]
+        return final, packet, answered
+
+    def _pursued(self, final: "Numbers") -> "Truth":
+        """Say which requests were challenged and followed by credentials, in the same call or for the same account."""
+        challenged = self.request & ~self._authorized & np.isin(final, CHALLENGES)
+        rows, credentials = np.flatnonzero(challenged), np.flatnonzero(self._authorized)
+        if not len(rows) or not len(credentials):
+            return np.zeros(len(final), np.bool_)
+        user = self._hashes("from_user")
+        call = (self._source, self._call, user)
+        rows = rows[~_among(*(mix(column[at] for column in call) for at in (rows, credentials)))]
+        account = (self._source, self._destination, user, self._hashes("method"), self._hashes("to_user"))
+        rows = rows[~_among(*(mix(column[at] for column in account) for at in (rows, credentials)))]
+        challenged[rows] = False
+        return challenged
+
+    def _servers(self, answered: "Truth") -> "Hashes":
+        """Return the addresses that challenged or registered somebody who had asked for it."""
+        registered = (self.status >= 200) & (self.status <= 299) & self._register
+        return pd.unique(self._source[answered & (np.isin(self.status, CHALLENGES) | registered)])
+
+    def _proof(self) -> "pd.Categorical[Any]":
+        """Name the reply-dependent step that a request is: it could not have been sent without reading a response."""
+        codes = np.full(len(self.status), -1, np.int8)
+        challenge = np.isin(self.status, CHALLENGES)
+        words = (ACKNOWLEDGED, CREDENTIALS)
+        for word, asking, telling, name, own in (
+            (ACKNOWLEDGED, self.request & self._ack, self.status >= 200, "to_tag", (self._call,)),
+            (CREDENTIALS, self._authorized, challenge, "nonce", ()),
+        ):
+            present = self._messages[name].notna().to_numpy()
+            rows, replies = np.flatnonzero(asking & present), np.flatnonzero(telling & present)
+            if not len(rows) or not len(replies):
+                continue
+            said = self._hashes(name)
+            sent = mix((self._source[rows], *(part[rows] for part in own), said[rows]))
+            heard = mix((self._destination[replies], *(part[replies] for part in own), said[replies]))
+            codes[rows[_among(sent, heard)]] = words.index(word)
+        return _words(codes, words)
 
 
-def _address_codes(column: "pd.Series[Any]", addresses: "pd.Index[Any]") -> "NDArray[np.int64]":
-    place = np.append(addresses.get_indexer(column.cat.categories), -1)
-    return place[column.cat.codes.to_numpy()].astype(np.int64)
+def _numbers(column: "pd.Series[Any]", missing: int) -> "Numbers":
+    """Return a column of numbers with another for the missing."""
+    return column.to_numpy(dtype=np.int64, na_value=missing)
 
 
-def _mix(*columns: "NDArray[np.int64]") -> "NDArray[np.uint64]":
-    """Return a 64-bit hash of each row; two of a million rows collide with probability 3e-8."""
-    mixed = np.zeros(len(columns[0]), np.uint64)
-    for column in columns:
-        mixed = (mixed ^ column.astype(np.uint64)) * _MIX
-        mixed ^= mixed >> _SHIFT
-    return mixed
+def _numbered(hashes: "Hashes") -> "tuple[Numbers, Numbers]":
+    """Return the number of each row's hash, in the order of appearance, and the first row of each number."""
+    numbers, distinct = pd.factorize(hashes)
+    first = np.empty(len(distinct), np.int64)
+    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)
+    return numbers, first
 
 
-def _answers(
-    messages: pd.DataFrame, request: "NDArray[np.bool_]", loose: "NDArray[np.uint64]", strict: "NDArray[np.uint64]"
-) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]":
-    """Return the final status (0: none) and its packet for each request, and which responses have a request."""
-    status = messages["status"].fillna(0).to_numpy(dtype=np.int64)
-    number = messages["packet"].to_numpy()
-    final, packet = np.zeros(len(messages), np.int64), np.zeros(len(messages), np.int64)
-    answered = np.zeros(len(messages), np.bool_)
-    for key in (strict, loose):
-        responses = np.flatnonzero((status >= 200) & ~answered)
-        responses = responses[np.lexsort((responses, status[responses] >= 300, key[responses]))]
-        keys, first = np.unique(key[responses], return_index=True)
-        if not len(keys):
-            break
-        asking = np.flatnonzero(request & (final == 0))
-        place = np.searchsorted(keys, key[asking]).clip(max=len(keys) - 1)
-        hit = keys[place] == key[asking]
-        found = responses[first[place[hit]]]
-        final[asking[hit]], packet[asking[hit]] = status[found], number[found]
-        answered |= (status > 0) & np.isin(key, key[asking[hit]])
-    return final, packet, answered
+def _groups(members: "Numbers", count: int) -> "Truth":
+    """Say which of count groups have members."""
+    having = np.zeros(count, np.bool_)
+    having[members] = True
+    return having
 
 
-def _rang(messages: pd.DataFrame, request: "NDArray[np.bool_]", key: "NDArray[np.uint64]") -> "NDArray[np.bool_]":
-    ringing = messages["status"].isin(RINGING).to_numpy()
-    return request & np.isin(key, key[ringing])
+def _firsts(rows: "Truth", group: "Numbers", count: int) -> "Truth":
+    """Say which of rows are the first of their group."""
+    at = np.flatnonzero(rows)[::-1]
+    first = np.zeros(count, np.int64)
+    first[group[at]] = at
+    found = np.zeros(len(rows), np.bool_)
+    found[at] = first[group[at]] == at
+    return found
 
 
-def _pursued(
-    messages: pd.DataFrame,
-    codes: "dict[str, NDArray[np.int64]]",
-    request: "NDArray[np.bool_]",
-    final: "NDArray[np.int64]",
-) -> "NDArray[np.bool_]":
-    """Say which requests were challenged and followed by credentials, in the same call or for the same account."""
-    authorized = request & messages["authorized"].to_numpy()
-    challenged = request & ~authorized & np.isin(final, CHALLENGES)
-    call = _mix(codes["source"], codes["call_id"], codes["from_user"])
-    account = _mix(codes["source"], codes["destination"], codes["from_user"], codes["method"], codes["to_user"])
-    return challenged & (np.isin(call, call[authorized]) | np.isin(account, account[authorized]))
+def _best(group: "Numbers", responses: "Numbers", status: "Numbers", count: int) -> "Numbers":
+    """Return the response that counts for each group, -1 for none: the first success, else the first refusal."""
+    best = np.full(count, -1, np.int64)
+    responses = responses[::-1]
+    best[group[responses]] = responses
+    success = responses[status[responses] < 300]
+    best[group[success]] = success
+    return best
 
 
-def _servers(
-    messages: pd.DataFrame, codes: "dict[str, NDArray[np.int64]]", answered: "NDArray[np.bool_]"
-) -> "NDArray[np.int64]":
-    """Return the codes of the addresses that challenged or registered somebody who had asked for it."""
-    status = messages["status"]
-    registered = status.between(200, 299) & (messages["method"] == "REGISTER")
-    serving = answered & (status.isin(CHALLENGES) | registered).fillna(value=False).to_numpy(dtype=bool)
-    return np.unique(codes["source"][serving])
+def _among(hashes: "Hashes", others: "Hashes") -> "Truth":
+    """Say which of hashes are among others."""
+    if len(others) > len(hashes):
+        others = others[pd.Index(others).isin(hashes)]
+    return np.asarray(pd.Index(hashes).isin(others))
 
 
-def _proof(
-    messages: pd.DataFrame, codes: "dict[str, NDArray[np.int64]]", request: "NDArray[np.bool_]"
-) -> "pd.Series[Any]":
-    """Name the reply-dependent step that a request is: it could not have been sent without reading a response."""
-    nonce, tag = pd.factorize(messages["nonce"])[0], pd.factorize(messages["to_tag"])[0]
-    status = messages["status"].fillna(0).to_numpy(dtype=np.int64)
-    client = np.where(request, codes["source"], codes["destination"])
-    by_nonce, by_tag = _mix(client, nonce), _mix(client, codes["call_id"], tag)
-    challenge = np.isin(status, CHALLENGES) & (nonce >= 0)
-    final = (status >= 200) & (tag >= 0)
-    credentials = request & messages["authorized"].to_numpy() & (nonce >= 0) & np.isin(by_nonce, by_nonce[challenge])
-    acknowledged = request & (messages["method"] == "ACK").to_numpy() & (tag >= 0) & np.isin(by_tag, by_tag[final])
-    words = np.select([credentials, acknowledged], [CREDENTIALS, ACKNOWLEDGED], "")
-    return pd.Series(words, index=messages.index).replace("", None)
+def _words(codes: "NDArray[np.int8]", words: tuple[str, ...]) -> "pd.Categorical[Any]":
+    """Return the categorical of codes into sorted words, of which only those that occur are categories."""
+    used = [code for code in range(len(words)) if (codes == code).any()]
+    place = np.full(len(words) + 1, -1, np.int8)
+    place[used] = np.arange(len(used))
+    return pd.Categorical.from_codes(place[codes], categories=pd.Index([words[code] for code in used], dtype="str"))

@@ -1,0 +1,31 @@
+"""A compiled loop that hashes text, straight from the buffers of Arrow.
+
+As in _kernels.py, a kernel writes into arrays its caller made, raises nothing, and is linear in the bytes it is given.
+"""
+
+# mypy: disallow-untyped-decorators=False, disallow-any-generics=False
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from analyzer.compiled import keep_compiled
+
+keep_compiled()
+
+LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+
+
+@numba.njit(cache=True, **LEAN)
+def hash_spans(offsets: np.ndarray, data: np.ndarray, keys: np.ndarray, hashes: np.ndarray) -> None:
+    """Write the sum, modulo 2**64, of keys[k] times one more than byte k, for the bytes between each two offsets.
+
+    keys must be as long as the longest text.
+    """
+    for row in range(len(hashes)):
+        start = offsets[row]
+        total = np.uint64(0)
+        for k in range(offsets[row + 1] - start):
+            total += keys[k] * (np.uint64(data[start + k]) + np.uint64(1))
+        hashes[row] = total

@@ -1,0 +1,84 @@
+"""Columns as 64-bit hashes: equal where the text is, and so cheaper to compare and to group than the text.
+
+The keys are random and new each time: no sender can choose two texts that collide. Two given texts do with
+a probability of at most 2**-56 (multilinear hashing; one more than each byte counts, so that length does too).
+"""
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from analyzer.sip._hashing import hash_spans
+from analyzer.sip.columns import readonly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+ABSENT = np.uint64(0)
+"""The hash of a missing value, and of nothing else."""
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(29)
+
+
+class Hasher:
+    """Hashes with keys of its own: those of one can be compared with each other only."""
+
+    def __init__(self) -> None:
+        """Draw the keys."""
+        self._keys = _random(4096)
+
+    def column(self, values: "pd.Series[Any]") -> "NDArray[np.uint64]":
+        """Return the hash of each text, plain or categorical; ABSENT where it is missing."""
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            words = np.append(self._texts(pd.Series(values.cat.categories, dtype="str")), ABSENT)
+            return words[values.cat.codes.to_numpy()]
+        return self._texts(values)
+
+    def _texts(self, values: "pd.Series[Any]") -> "NDArray[np.uint64]":
+        texts = pa.array(values.astype("str"), from_pandas=True)
+        chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+        hashes = np.empty(len(values), np.uint64)
+        done = 0
+        for chunk in chunks:
+            self._chunk(chunk, hashes[done : done + len(chunk)])
+            done += len(chunk)
+        return hashes
+
+    def _chunk(self, texts: pa.Array, hashes: "NDArray[np.uint64]") -> None:
+        texts = texts.cast(pa.large_string())
+        _, offset_bytes, data_bytes = texts.buffers()
+        if not len(texts) or offset_bytes is None:
+            return
+        offsets = np.frombuffer(offset_bytes, np.int64, len(texts) + 1, 8 * texts.offset)
+        data = np.frombuffer(data_bytes, np.uint8) if data_bytes else np.empty(0, np.uint8)
+        longest = int(np.diff(offsets).max())
+        if longest > len(self._keys):
+            self._keys = np.append(self._keys, _random(longest - len(self._keys)))
+        hash_spans(readonly(offsets), readonly(data), readonly(self._keys), hashes)
+        np.maximum(hashes, np.uint64(1), out=hashes)
+        if texts.null_count:
+            hashes[texts.is_null().to_numpy(zero_copy_only=False)] = ABSENT
+
+
+def mix(columns: "Iterable[NDArray[Any]]") -> "NDArray[np.uint64]":
+    """Return one hash of each row of several columns of hashes, codes or numbers."""
+    mixed: NDArray[np.uint64] | None = None
+    for column in columns:
+        words = column.astype(np.uint64)
+        if mixed is not None:
+            words ^= mixed
+        words *= _MIX
+        words ^= words >> _SHIFT
+        mixed = words
+    if mixed is None:
+        raise ValueError("nothing to mix")
+    return mixed
+
+
+def _random(count: int) -> "NDArray[np.uint64]":
+    return np.frombuffer(secrets.token_bytes(8 * count), np.uint64)
