@@ -10,7 +10,9 @@ import click
 from analyzer.errors import AnalyzerError
 
 if TYPE_CHECKING:
-    from analyzer.analysis import Analysis, Reading
+    from analyzer.analysis import Analysis
+    from analyzer.progress import Work
+    from analyzer.reading import Reading
 
 STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -31,9 +33,12 @@ _most_bytes = click.option(
 )
 
 
+_quiet = click.option("-q", "--quiet", is_flag=True, help="Show no bar and no answer, only what goes wrong.")
+
+
 def _reading(command: Callable[..., None]) -> Callable[..., None]:
     """Add what all commands that read captures take."""
-    for option in (_most_bytes, _keylog, _engine, _signatures, _settings, _captures):
+    for option in (_quiet, _most_bytes, _keylog, _engine, _signatures, _settings, _captures):
         command = option(command)
     return command
 
@@ -60,17 +65,23 @@ def cli() -> None:
     help="A format to write every table in; may be given more than once.",
 )
 @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
-def report(output: str, tables: tuple[str, ...], show_secrets: bool, **reading: Any) -> None:
+def report(output: str, tables: tuple[str, ...], show_secrets: bool, quiet: bool, **reading: Any) -> None:
     """Say what happened, and write report.html, summary.json and all tables.
 
     Example: sipscope report captures/ -o report
     """
-    from analyzer.reports import write_report
-    from analyzer.reports.terminal import print_answer
+    from analyzer.progress import watched
 
-    analysis = _analyze(**reading)
-    written = write_report(analysis, output, tables=tables, show_secrets=show_secrets)
-    print_answer(analysis, report=written["report.html"], show_secrets=show_secrets)
+    with watched(quiet=quiet) as work:
+        analysis = _analyze(work, **reading)
+        from analyzer.reports import write_report
+
+        work.begin(f"while writing to {output}", whole="the files that are there are whole")
+        written = write_report(analysis, output, tables=tables, show_secrets=show_secrets)
+    if not quiet:
+        from analyzer.reports.terminal import print_answer
+
+        print_answer(analysis, report=written["report.html"], show_secrets=show_secrets)
 
 
 def _table_command(name: str, meaning: str) -> Callable[..., None]:
@@ -81,18 +92,23 @@ def _table_command(name: str, meaning: str) -> Callable[..., None]:
     @click.option("-o", "--output", metavar="FILE", help="A .csv, .json or .parquet file; standard output without.")
     @click.option("--format", "as_format", type=click.Choice(TABLE_FORMATS), help="The format, if not by suffix.")
     @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
-    def command(output: str | None, as_format: str | None, show_secrets: bool, **reading: Any) -> None:
-        from analyzer.exports import write_table
-        from analyzer.exports.secrets import mask_secrets
+    def command(output: str | None, as_format: str | None, show_secrets: bool, quiet: bool, **reading: Any) -> None:
+        from analyzer.progress import watched
 
-        frame = getattr((_read if name in READ else _analyze)(**reading), name)
-        frame = frame if show_secrets else mask_secrets(frame)
-        if output is None and as_format is None and sys.stdout.isatty():
-            from analyzer.reports.terminal import print_table
+        with watched(quiet=quiet) as work:
+            frame = getattr((_read if name in READ else _analyze)(work, **reading), name)
+            from analyzer.exports import write_table
+            from analyzer.exports.secrets import mask_secrets
 
-            print_table(name, frame)
-            return
-        write_table(frame, output or "-", format=as_format)
+            frame = frame if show_secrets else mask_secrets(frame)
+            if output is not None or as_format is not None or not sys.stdout.isatty():
+                whole = "nothing was written" if output else "what was written is not whole"
+                work.begin(f"while writing to {output or 'standard output'}", whole=whole)
+                write_table(frame, output or "-", format=as_format)
+                return
+        from analyzer.reports.terminal import print_table
+
+        print_table(name, frame)
 
     return command
 
@@ -121,17 +137,17 @@ def tools(signatures: tuple[str, ...]) -> None:
     print_tools(load_signatures(*signatures))
 
 
-def _analyze(captures: tuple[str, ...], settings: str | None, **options: Any) -> "Analysis":
+def _analyze(work: "Work", captures: tuple[str, ...], settings: str | None, **options: Any) -> "Analysis":
     from analyzer.analysis import analyze
 
-    return analyze(captures, detectors=_detectors(settings), **options)
+    return analyze(captures, detectors=_detectors(settings), progress=work, **options)
 
 
-def _read(captures: tuple[str, ...], settings: str | None, **options: Any) -> "Reading":
-    from analyzer.analysis import read_captures
+def _read(work: "Work", captures: tuple[str, ...], settings: str | None, **options: Any) -> "Reading":
+    from analyzer.reading import read_captures
 
     _detectors(settings)  # what is wrong with the settings is said by every command
-    return read_captures(captures, **options)
+    return read_captures(captures, progress=work, **options)
 
 
 def _detectors(settings: str | None) -> Any:
@@ -162,8 +178,8 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         _fail("stopped", STOPPED)
-    except KeyboardInterrupt:
-        _fail("stopped", STOPPED)
+    except KeyboardInterrupt as stop:
+        _fail(str(stop) or "stopped", STOPPED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -33,6 +33,7 @@ TIERS = [
     {"reading"},
     {"analysis"},
     {"__init__"},
+    {"progress"},
     {"cli"},
     {"__main__"},
 ]
