@@ -1,7 +1,7 @@
 """Parquet: real lists and times, a dictionary for what repeats, and the bounds of times and numbers to skip rows by."""
 
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow.parquet as pq
 
@@ -23,7 +23,7 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     numbers = [str(name) for name in frame.columns if frame[name].dtype.kind in "iu"]
     times = [str(name) for name in frame.columns if frame[name].dtype.kind == "M"]
     words = [str(name) for name in frame.columns if frame[name].dtype == "category"]
-    repeated = words + [name for name in numbers if not frame[name].max() - frame[name].min() > NEAR]
+    repeated = words + [name for name in numbers if _near(frame[name])]
     tables = arrow_slices(frame, ROWS)
     first = next(tables)
     with pq.ParquetWriter(
@@ -36,3 +36,9 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     ) as writer:
         for table in chain([first], tables):
             writer.write_table(table)
+
+
+def _near(numbers: "pd.Series[Any]") -> bool:
+    """Return whether there are numbers, none far from another."""
+    known = numbers.dropna()
+    return len(known) > 0 and int(known.max()) - int(known.min()) <= NEAR
