@@ -29,8 +29,9 @@ Span: TypeAlias = tuple[int, int]
 WIDTH = 16
 """Bytes of a packed address."""
 NO_RANGE = -1
-_MAPPED = b"\0" * 10 + b"\xff\xff"
-_FIRST_MAPPED = int.from_bytes(_MAPPED, "big") << 32
+MAPPED = b"\0" * 10 + b"\xff\xff"
+"""What comes before an IPv4 address."""
+_FIRST_MAPPED = int.from_bytes(MAPPED, "big") << 32
 _LAST_MAPPED = _FIRST_MAPPED + 2**32 - 1
 
 
@@ -49,7 +50,7 @@ def _pack(address: object) -> bytes | None:
     try:
         if ":" in address:
             return inet_pton(AF_INET6, address)
-        return _MAPPED + inet_pton(AF_INET, address)
+        return MAPPED + inet_pton(AF_INET, address)
     except (OSError, ValueError):
         return None
 
@@ -61,15 +62,8 @@ def _array(packed: Sequence[bytes]) -> "Packed":
 
 
 def number(address: Address) -> int:
-    """Return an address as a 128-bit number, the same for an IPv4 address in both of its forms."""
+    """Return an address as a 128-bit number, IPv4 as IPv4-mapped IPv6."""
     return int(address) + (_FIRST_MAPPED if address.version == 4 else 0)
-
-
-def address_of(value: int) -> Address:
-    """Return the address that a 128-bit number stands for, IPv4 where it can be."""
-    if _FIRST_MAPPED <= value <= _LAST_MAPPED:
-        return IPv4Address(value - _FIRST_MAPPED)
-    return IPv6Address(value)
 
 
 def spans(first: Address, last: Address) -> list[Span]:

@@ -20,13 +20,13 @@ PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
     {"errors", "formats"},
-    {"tables", "registry", "decompress", "compiled"},
+    {"tables", "registry", "decompress", "compiled", "addresses"},
     {"capture"},
     {"engines"},
     {"dialling"},
     {"sip"},
     {"evidence"},
-    {"detectors", "tools", "sources"},
+    {"detectors", "tools", "sources", "allow", "places"},
     {"campaigns"},
     {"exports"},
     {"reports"},
