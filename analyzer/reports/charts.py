@@ -6,7 +6,7 @@ Colours are those of Okabe and Ito, which people with any colour vision can tell
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analyzer.exports.escape import escape
+from analyzer.reports.tally import NO_CAMPAIGN, Ranking, campaign_of, cross, over_time, rank, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +65,6 @@ LABEL = 28
 """Characters of a label."""
 ADDRESS = 45
 """Characters of a label that is an address; none is longer (RFC 4291 2.2)."""
-NO_CAMPAIGN = "no campaign"
 UNNAMED = "(none)"
 UNRECOGNISED = "not recognised"
 
@@ -77,19 +77,16 @@ def messages_over_time(
     period = _period(messages["time"])
     if messages.empty:
         return _empty(ax, "Messages over time by campaign")
-    campaigns = _top(campaign_of(messages, attacks), CAMPAIGNS, "other campaigns", last=NO_CAMPAIGN)
+    campaigns = rank(campaign_of(messages, attacks), CAMPAIGNS, "other campaigns", last=NO_CAMPAIGN)
     start = messages["time"].min().floor(period)
     step = pd.Timedelta(period)
-    bins = ((messages["time"] - start) // step).astype("int64")
-    counts = pd.crosstab(bins, campaigns).reindex(range(int(bins.max()) + 1), fill_value=0)
+    counts = over_time(messages["time"], campaigns, start, step.value)
     edges = np.array([_day(start + i * step) for i in range(len(counts) + 1)])
     below = np.zeros(len(counts))
-    colours = _campaign_colours([str(name) for name in counts.columns])
-    for name in counts.columns:
-        above = below + counts[name].to_numpy()
-        ax.stairs(
-            above, edges, baseline=below, fill=True, color=colours[str(name)], label=label(str(name)), linewidth=0
-        )
+    colours = _campaign_colours(campaigns.names)
+    for name, number in zip(campaigns.names, counts.T, strict=True):
+        above = below + number
+        ax.stairs(above, edges, baseline=below, fill=True, color=colours[name], label=label(name), linewidth=0)
         below = above
     name = _time_axis(ax, start, start + len(counts) * step)
     _finish(ax, "Messages over time by campaign", x=name, y=f"messages per {_in_words(period)}")
@@ -133,41 +130,21 @@ def methods_and_responses(messages: pd.DataFrame, *, ax: "Axes | None" = None) -
 
 def claimed_and_recognised(messages: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     """Draw how many requests claim each User-Agent (rows) and were made by each recognised tool (columns)."""
-    requests = messages[messages["status"].isna()]
-    claimed = _top(_named(requests["user_agent"], UNNAMED), ROWS, "other User-Agents", last=UNNAMED)
-    tools = _top(_named(requests["tool"], UNRECOGNISED), COLUMNS, "other tools", last=UNRECOGNISED)
-    title = "User-Agents claimed and tools recognised"
-    counts = pd.crosstab(claimed, tools)
-    return _matrix(counts, title, ("User-Agent claimed", "tool recognised"), ax or _matrix_figure(counts, WIDTH))
+    requests = messages.loc[messages["status"].isna(), ["user_agent", "tool"]]
+    claimed = rank(words(requests["user_agent"], UNNAMED), ROWS, "other User-Agents", last=UNNAMED)
+    tools = rank(words(requests["tool"], UNRECOGNISED), COLUMNS, "other tools", last=UNRECOGNISED)
+    ax = ax or _matrix_figure(claimed, WIDTH)
+    names = ("User-Agent claimed", "tool recognised")
+    return _matrix(claimed, tools, "User-Agents claimed and tools recognised", names, ax)
 
 
 def sources_and_targets(messages: pd.DataFrame, *, ax: "Axes | None" = None, width: float = WIDTH) -> "Axes":
     """Draw how many requests each source (rows) sent to each target (columns), the busiest of both."""
-    requests = messages[messages["status"].isna()]
-    sources = _top(_named(requests["source"], UNNAMED), ROWS, "other sources")
-    targets = _top(_named(requests["destination"], UNNAMED), COLUMNS, "other targets")
-    counts = pd.crosstab(sources, targets)
-    ax = ax or _matrix_figure(counts, width)
-    return _matrix(counts, "Sources and their targets", ("source", "target"), ax, limit=ADDRESS)
-
-
-def campaign_of(messages: pd.DataFrame, attacks: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the campaign of the source that sent each message or, of a response, that drew it.
-
-    A source of several campaigns counts for the one whose attack was going on.
-    """
-    ours = attacks.dropna(subset=["source", "campaign"]).sort_values("start", kind="stable")
-    party = messages["source"].astype("str").where(messages["status"].isna(), messages["destination"].astype("str"))
-    pairs = pd.DataFrame({name: ours[name].astype("str") for name in ("source", "campaign")}).drop_duplicates()
-    single = pairs.drop_duplicates("source", keep=False).set_index("source")["campaign"]
-    campaigns = party.map(single).astype("str")
-    several = ours[~ours["source"].isin(single.index)]
-    for source, campaign, start, end in several[["source", "campaign", "start", "end"]].itertuples(
-        index=False, name=None
-    ):
-        going_on = (messages["time"] >= start) & (messages["time"] <= end)
-        campaigns = campaigns.mask((party == source) & going_on, str(campaign))
-    return campaigns.fillna(NO_CAMPAIGN)
+    requests = messages.loc[messages["status"].isna(), ["source", "destination"]]
+    sources = rank(words(requests["source"], UNNAMED), ROWS, "other sources")
+    targets = rank(words(requests["destination"], UNNAMED), COLUMNS, "other targets")
+    ax = ax or _matrix_figure(sources, width)
+    return _matrix(sources, targets, "Sources and their targets", ("source", "target"), ax, limit=ADDRESS)
 
 
 def label(text: str, limit: int = LABEL) -> str:
@@ -198,25 +175,6 @@ def _figure(width: float, height: float) -> "Axes":
     return figure.subplots()
 
 
-def _named(values: "pd.Series[Any]", missing: str) -> "pd.Series[Any]":
-    return values.astype("str").fillna(missing)
-
-
-def _top(values: "pd.Series[Any]", limit: int, others: str, *, last: str = "") -> "pd.Series[Any]":
-    """Return values as categories, most frequent first; those beyond limit are one, and it and last come last."""
-    counts = values.value_counts()
-    names = [name for name in counts.index if name != last]
-    kept = names if len(names) <= limit + 1 else names[:limit]
-    order = [str(name) for name in kept]
-    if len(kept) < len(names):
-        rest = f"{len(names) - limit:,} {others}"
-        values = values.where(values.isin([*kept, last]), rest)
-        order.append(rest)
-    if last in counts.index:
-        order.append(last)
-    return values.astype(pd.CategoricalDtype(order, ordered=True))
-
-
 def _campaign_colours(names: Sequence[str]) -> dict[str, str]:
     colours = dict(zip(names, [*PALETTE, OTHERS, NONE], strict=False))
     for name in names:
@@ -229,13 +187,12 @@ def _campaign_colours(names: Sequence[str]) -> dict[str, str]:
 
 def _methods(messages: pd.DataFrame) -> pd.DataFrame:
     """Return the requests, and the responses by class, of each method, the most frequent first."""
-    methods = _top(_named(messages["method"], UNNAMED), METHODS, "other methods")
-    request = messages["status"].isna()
-    classes = (messages["status"].fillna(0) // 100).astype("int64")
-    responses = pd.crosstab(methods[~request], classes[~request])
-    counts = methods[request].value_counts().rename("requests").to_frame().join(responses, how="outer")
-    names = [name for name in methods.cat.categories if name in counts.index]
-    return counts.reindex(names).fillna(0).astype("int64")
+    methods = rank(words(messages["method"], UNNAMED), METHODS, "other methods")
+    classes = messages["status"].to_numpy("int64", na_value=0) // 100
+    kinds = Ranking(np.clip(classes, 0, len(CLASS_NAMES) + 1), ["requests", *CLASS_NAMES.values(), "others"])
+    counts = pd.DataFrame(cross(methods, kinds), index=methods.names, columns=range(len(kinds.names)))
+    shown = [number for number in counts if number == 0 or (number in CLASS_NAMES and counts[number].any())]
+    return counts[shown].rename(columns={0: "requests"})
 
 
 def _period(times: "pd.Series[pd.Timestamp]") -> str:
@@ -250,22 +207,23 @@ def _in_words(period: str) -> str:
     return unit if number == "1" else f"{number} {unit}s"
 
 
-def _matrix_figure(counts: pd.DataFrame, width: float) -> "Axes":
-    return _figure(width, 1.6 + 0.3 * max(len(counts), 3))
+def _matrix_figure(rows: Ranking, width: float) -> "Axes":
+    return _figure(width, 1.6 + 0.3 * max(len(rows.names), 3))
 
 
-def _matrix(counts: pd.DataFrame, title: str, names: tuple[str, str], ax: "Axes", *, limit: int = LABEL) -> "Axes":
+def _matrix(  # noqa: PLR0913
+    rows: Ranking, columns: Ranking, title: str, names: tuple[str, str], ax: "Axes", *, limit: int = LABEL
+) -> "Axes":
     """Draw counts of requests as a table of coloured cells with their numbers; names are those of its axes."""
-    if counts.empty or not counts.to_numpy().sum():
+    if not len(rows.ranks):
         return _empty(ax, title)
-    values = np.ma.masked_equal(counts.to_numpy(), 0)
+    counts = cross(rows, columns)
+    values = np.ma.masked_equal(counts, 0)
     norm = LogNorm(1, max(int(values.max()), 10))
     ax.pcolormesh(values, cmap=HEAT, norm=norm, edgecolors=PAPER, linewidth=1.5)
-    _numbers(ax, counts.to_numpy(), norm)
-    ax.set_xticks(
-        np.arange(counts.shape[1]) + 0.5, [label(str(name)) for name in counts.columns], rotation=24, ha="right"
-    )
-    ax.set_yticks(np.arange(counts.shape[0]) + 0.5, [label(str(name), limit) for name in counts.index])
+    _numbers(ax, counts, norm)
+    ax.set_xticks(np.arange(counts.shape[1]) + 0.5, [label(name) for name in columns.names], rotation=24, ha="right")
+    ax.set_yticks(np.arange(counts.shape[0]) + 0.5, [label(name, limit) for name in rows.names])
     ax.invert_yaxis()
     _finish(ax, title, x=f"{names[1]} (requests in each cell)", y=names[0])
     ax.grid(visible=False)

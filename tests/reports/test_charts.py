@@ -5,7 +5,7 @@ from factories import answers, capture_of, messages
 from matplotlib.figure import Figure
 from reports.synthetic import HOSTILE, analysis, attacked, hostile_analysis
 
-from analyzer.reports import charts
+from analyzer.reports import charts, tally
 from analyzer.tables import MESSAGES
 
 NO_ATTACKS = analysis().attacks
@@ -60,7 +60,7 @@ def test_answers_count_for_the_campaign_that_drew_them():
     asked = messages(10, source="192.0.2.1")
     table = capture_of(asked, answers(asked))
 
-    assert set(charts.campaign_of(table, attacks([("192.0.2.1", "k7f2")]))) == {"k7f2"}
+    assert set(tally.campaign_of(table, attacks([("192.0.2.1", "k7f2")]))) == {"k7f2"}
 
 
 def test_a_source_of_two_campaigns_counts_for_the_one_that_was_going_on():
@@ -71,7 +71,7 @@ def test_a_source_of_two_campaigns_counts_for_the_one_that_was_going_on():
         attacks([("192.0.2.1", "late")], start=last, end=last),
     ])  # fmt: skip
 
-    assert list(charts.campaign_of(table, both)) == ["early", "no campaign", "late"]
+    assert list(tally.campaign_of(table, both)) == ["early", "no campaign", "late"]
 
 
 @pytest.mark.parametrize(
