@@ -141,6 +141,8 @@ def mark_allowed(sources: "pd.DataFrame", allow: AllowList) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    if not allow.entries:
+        return SOURCES.conform(sources, missing=True)
     names = allow.names(sources["source"].astype("str"))
     whys = [
         _why(name, *row) if name else row[1]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from analyzer.detectors import Detector
 
+Files = str | Path | Sequence[str | Path]
+
 __all__ = ["Analysis", "Captures", "Progress", "Reading", "analyze", "read_captures", "read_messages"]
 
 
@@ -36,6 +38,8 @@ def analyze(  # noqa: PLR0913
     most_bytes: int | None = None,
     detectors: "Sequence[Detector] | None" = None,
     signatures: Sequence[str | Path] = (),
+    allow: Files = (),
+    geoip: Files = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> Analysis:
     """Read captures, find the attacks in them, join them to campaigns and judge the sources.
@@ -48,18 +52,24 @@ def analyze(  # noqa: PLR0913
             400 times the compressed size beyond 1 GiB.
         detectors: what to look for, with what thresholds; all detectors with their defaults without.
         signatures: files with more tools to recognise, in the form of analyzer/tools/signatures.toml.
+        allow: one or more files that name the known-good addresses, in the form that analyzer.allow describes.
+        geoip: one or more MMDB files that say where addresses are from (see analyzer.places).
         progress: called with how far reading has come, after each block.
 
     Raises:
         CaptureError: a capture is missing, unreadable, or none.
         UnavailableError: the engine needs a package or a program that is missing.
-        SettingsError: there is no such engine, it cannot do what is asked, or a signature file cannot be used.
+        SettingsError: there is no such engine, it cannot do what is asked, or a file with signatures, known-good
+            addresses or places cannot be used.
     """
+    from analyzer.allow import load_allowed, mark_allowed
     from analyzer.campaigns import join_campaigns
     from analyzer.detectors import SURE, find_attacks
     from analyzer.evidence import opening_requests, ordinary_keys
+    from analyzer.places import load_places, place_sources
     from analyzer.sources import judge_sources
 
+    known, places = load_allowed(*_files(allow)), load_places(*_files(geoip))
     reading = read_captures(
         captures, engine=engine, keylog=keylog, most_bytes=most_bytes, signatures=signatures, progress=progress
     )
@@ -69,12 +79,17 @@ def analyze(  # noqa: PLR0913
     accused = found.loc[found["confidence"] >= SURE, "source"].astype("str")
     ordinary = ordinary_keys(opening, accused) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
+    sources = mark_allowed(judge_sources(messages, attacks, found, opening=opening), known)
     return Analysis(
         messages=messages,
-        sources=judge_sources(messages, attacks, found, opening=opening),
+        sources=place_sources(sources, places),
         attacks=attacks,
         campaigns=campaigns,
         anomalies=reading.anomalies,
         fates=reading.fates,
         captures=reading.captures,
     )
+
+
+def _files(files: Files) -> Sequence[str | Path]:
+    return [files] if isinstance(files, str | Path) else files

@@ -208,6 +208,8 @@ def place_sources(sources: "pd.DataFrame", places: Places) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    if not places.databases:
+        return SOURCES.conform(sources, missing=True)
     found = pd.DataFrame(places.locate(sources["source"].astype("str")), columns=Place._fields, index=sources.index)
     return SOURCES.conform(sources.assign(**{name: found[name] for name in Place._fields}), missing=True)
 
