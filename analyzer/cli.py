@@ -176,10 +176,10 @@ def main() -> None:
     """Run the command line; print one sentence for what goes wrong."""
     try:
         cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as stop:
+        _fail(str(stop.__cause__ or "") or "stopped", STOPPED)
+    except KeyboardInterrupt:
         _fail("stopped", STOPPED)
-    except KeyboardInterrupt as stop:
-        _fail(str(stop) or "stopped", STOPPED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

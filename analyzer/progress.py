@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 24
 """The columns of an 80-column terminal that the name of a capture may take."""
+STEP_WIDTH = 48
+"""The columns that the words for a step may take."""
 
 
 class Work:
@@ -84,18 +87,18 @@ class Bar:
 
     def show(self, read: "Progress") -> None:
         """Show how far the reading is."""
-        if self._task is None:
-            self._reading.start()
-            self._task = self._reading.add_task("", total=read.all_bytes_total)
         at = f"[{read.captures_done + 1}/{read.captures_total}] " if read.captures_total > 1 else ""
-        name = shortened(read.capture, NAME_WIDTH - len(at))
-        self._reading.update(self._task, description=at + name, completed=read.all_bytes_read)
+        name = at + shortened(PurePath(read.capture).name, NAME_WIDTH - len(at))
+        if self._task is None:
+            self._task = self._reading.add_task(name, total=read.all_bytes_total)
+            self._reading.start()
+        self._reading.update(self._task, description=name, completed=read.all_bytes_read)
 
     def wait(self, step: str) -> None:
         """Show that a step goes on whose end is not known."""
         self.close()
         self._waiting.start()
-        self._waiting.add_task(step, total=None)
+        self._waiting.add_task(shortened(step, STEP_WIDTH), total=None)
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
