@@ -20,11 +20,14 @@ PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
     {"errors", "formats"},
-    {"tables", "registry", "decompress", "compiled", "addresses"},
+    {"tables", "registry", "decompress", "compiled", "addresses", "regions"},
     {"capture"},
     {"engines"},
     {"dialling"},
     {"sip"},
+    {"grouping"},
+    {"handwriting"},
+    {"links"},
     {"evidence"},
     {"detectors", "tools", "sources", "allow", "places"},
     {"campaigns"},

@@ -30,6 +30,8 @@ def mask_secrets(frame: "pd.DataFrame") -> "pd.DataFrame":
     frame = frame.copy(deep=False)
     if "passwords" in frame:
         frame["passwords"] = frame["passwords"].map(lambda pairs: sorted({mask_pair(pair) for pair in pairs}))
-    if "tag_password" in frame:
-        frame["tag_password"] = frame["tag_password"].map(mask, na_action="ignore").astype("str")
+    if "tag_password" in frame and frame["tag_password"].notna().any():
+        words = frame["tag_password"].astype("str")
+        masked = (words.str[:1] + MASK).where(words.str.len() >= SHORT, MASK)
+        frame["tag_password"] = masked.where(words.notna())
     return frame

@@ -1,12 +1,13 @@
 """Telephone numbers as people write them, with their country."""
 
 from functools import lru_cache
-from typing import NamedTuple
-
-import phonenumbers
-from phonenumbers import geocoder
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.exports.escape import escape
+from analyzer.regions import region_name
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 DIGITS = range(7, 16)
 """How many digits an international number may have (ITU-T E.164)."""
@@ -30,6 +31,8 @@ class Number(NamedTuple):
 @lru_cache(maxsize=4096)
 def describe_number(wanted: str) -> Number:
     """Return an international number, digits with or without `+`, as people write it; others as they are."""
+    import phonenumbers
+
     digits = wanted.removeprefix("+")
     if digits.isascii() and digits.isdigit() and len(digits) in DIGITS:
         try:
@@ -41,13 +44,20 @@ def describe_number(wanted: str) -> Number:
     return Number(escape(wanted, limit=SHOWN), "")
 
 
-def _international(number: phonenumbers.PhoneNumber) -> str:
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+def _international(number: "PhoneNumber") -> str:
+    from phonenumbers import PhoneNumberFormat, format_number
+
+    return str(format_number(number, PhoneNumberFormat.INTERNATIONAL))
 
 
-def _country(number: phonenumbers.PhoneNumber) -> str:
-    name = str(geocoder.country_name_for_number(number, "en"))
-    region = phonenumbers.region_code_for_number(number)
+def _country(number: "PhoneNumber") -> str:
+    """Return the country of a number; of one that is valid in several, as those of +1 are, no name."""
+    from phonenumbers import is_valid_number_for_region, region_code_for_number, region_codes_for_country_code
+
+    every = region_codes_for_country_code(number.country_code or 0)
+    regions = [region for region in every if len(every) == 1 or is_valid_number_for_region(number, region)]
+    name = region_name(regions[0]) if len(regions) == 1 else ""
+    region = region_code_for_number(number)
     return name or ("satellite or international network" if region == INTERNATIONAL else "")
 
 

@@ -1,3 +1,4 @@
+import pandas as pd
 from reports.synthetic import attacked, guesses
 
 from analyzer.exports.secrets import MASK, mask, mask_pair, mask_secrets
@@ -27,3 +28,10 @@ def test_the_table_that_was_given_is_as_it_was():
     assert "secret99" in set(frame["tag_password"].dropna())
     assert masked["tag_password"].dtype == frame["tag_password"].dtype
     assert masked["tag_password"].isna().tolist() == frame["tag_password"].isna().tolist()
+
+
+def test_a_column_is_masked_as_each_of_its_words_is():
+    words = pd.Series(["secret99", "abc", "", None, "日本語日本語", "abcd", "\x00\x01\x02\x03"], dtype="str")
+    masked = mask_secrets(pd.DataFrame({"tag_password": words}))["tag_password"]
+
+    pd.testing.assert_series_equal(masked, words.map(mask, na_action="ignore").rename("tag_password").astype("str"))
