@@ -1,10 +1,13 @@
 """Captures to messages, anomalies, and the fate of every packet."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.errors import SettingsError
 
@@ -12,7 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.engines import Engine, Packets
+    from analyzer.sip.parts import Part
 
+MOST_THREADS = 8
+"""How many threads parse unless more are asked for: with more, decoding is what takes the time."""
 Captures = str | Path | Iterable[str | Path]
 
 
@@ -65,15 +71,15 @@ def read_captures(  # noqa: PLR0913
     keylog: str | Path | None = None,
     most_bytes: int | None = None,
     signatures: Sequence[str | Path] = (),
+    threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Reading:
-    """Return the messages and anomalies of captures, and the fate of every packet in them."""
-    import pandas as pd
+    """Return the messages and anomalies of captures, and the fate of every packet in them.
 
+    The arguments are those of analyze(), and so is what it raises.
+    """
     from analyzer.capture import find_captures
-    from analyzer.sip.parser import merge
     from analyzer.sip.transactions import follow
-    from analyzer.tables import ANOMALIES, CAPTURES, FATES
     from analyzer.tools import load_signatures, recognise
 
     paths = find_captures(
@@ -82,14 +88,25 @@ def read_captures(  # noqa: PLR0913
     decode, known = _decoder(engine, keylog, most_bytes), load_signatures(*signatures)
     tallies = [_Tally(path) for path in paths]
     watch = _Watch(tallies, progress)
-    for tally in tallies:
-        _read_capture(tally, decode, watch)
-    messages = merge([table for tally in tallies for table in tally.messages])
-    messages = messages.sort_values(["time", "capture", "packet"], kind="stable", ignore_index=True)
+    with _Parsers(_count_threads(threads)) as parsers:
+        for tally in tallies:
+            _read_capture(tally, decode, parsers, watch)
+    reading = _assemble(tallies)
+    return replace(reading, messages=follow(recognise(reading.messages, known)))
+
+
+def _assemble(tallies: "Sequence[_Tally]") -> Reading:
+    """Return the tables of all captures; takes the messages out of the tallies."""
+    import pandas as pd
+
+    from analyzer.sip.parts import assemble
+    from analyzer.tables import ANOMALIES, CAPTURES, FATES, MESSAGES
+
+    fates = [row for tally in tallies for row in tally.fates()]
     return Reading(
-        messages=follow(recognise(messages, known)),
-        anomalies=ANOMALIES.conform(pd.concat([table for tally in tallies for table in tally.anomalies])),
-        fates=FATES.conform(pd.DataFrame([row for tally in tallies for row in tally.fates()], columns=FATES.columns)),
+        messages=assemble(MESSAGES, [part for tally in tallies for part in tally.messages], by_time=True),
+        anomalies=assemble(ANOMALIES, [part for tally in tallies for part in tally.anomalies]),
+        fates=FATES.conform(pd.DataFrame(fates, columns=FATES.columns)),
         captures=CAPTURES.conform(pd.DataFrame([tally.row() for tally in tallies])),
     )
 
@@ -113,59 +130,58 @@ def _decoder(engine: str, keylog: str | Path | None, most_bytes: int | None) -> 
     return partial(decode, **options) if options else decode
 
 
+def _count_threads(threads: int | None) -> int:
+    """Return how many threads parse: those asked for, or as many as there are processors for, up to MOST_THREADS."""
+    if threads is None:
+        return min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    if threads < 1:
+        raise SettingsError(f"{threads} threads cannot parse anything; ask for 1 or more")
+    return threads
+
+
 class _Tally:
     """What has been read of one capture so far."""
 
     def __init__(self, path: Path) -> None:
         from analyzer.capture import describe
-        from analyzer.sip.streams import Streams
 
         self.path = path
         self.name, self.bytes = describe(path)
-        self.messages: list[pd.DataFrame] = []
-        self.anomalies: list[pd.DataFrame] = []
+        self.messages: list[Part] = []
+        self.anomalies: list[Part] = []
         self.counts: dict[tuple[str, str], int] = {}
         self.packets = 0
         self.rows = 0
-        self.times: list[int] = []
+        self.times: tuple[int, ...] = ()
+        """The earliest and the latest time of any packet; none before the first packet that has one."""
         self.dropped: int | None = None
         self.format = ""
-        self._streams = Streams()
-        self._segments = False
 
-    def add(self, packets: "Packets") -> None:
-        """Take in one block: parse its messages, put its TCP streams in order, count the fates of its packets."""
-        self._settle(packets)
+    def count(self, packets: "Packets") -> None:
+        """Count a block of packets as the engine decoded it."""
         self.packets += packets.captured
-        self.times += [time for time in (packets.first, packets.last) if time >= 0]
+        times = [*self.times, *(time for time in (packets.first, packets.last) if time >= 0)]
+        self.times = (min(times), max(times)) if times else ()
         self.format = packets.format or self.format
         if packets.dropped is not None:
             self.dropped = (self.dropped or 0) + packets.dropped
-        if packets.segments is not None and len(packets.segments):
-            self._segments = True
-            self._settle(self._streams.add(packets.segments))
 
-    def finish(self) -> "_Tally":
-        """Settle what still waits for segments that never came."""
-        if self._segments:
-            self._settle(self._streams.finish())
-        return self
-
-    def _settle(self, packets: "Packets") -> None:
-        from analyzer.sip.parser import parse
-
+    def settle(self, packets: "Packets") -> None:
+        """Count the fates of packets, and as many messages as there are rows."""
         self.rows += len(packets)
-        messages, anomalies = parse(packets, capture=self.name)
-        self.messages.append(messages)
-        self.anomalies += [anomalies, _anomalies(packets, self.name)]
-        self._count("message", {"sip": packets.carriers})
-        self._count("set-aside", packets.set_aside)
-        self._count("unreadable", packets.unreadable)
+        for fate, reasons in (
+            ("message", {"sip": packets.carriers}),
+            ("set-aside", packets.set_aside),
+            ("unreadable", packets.unreadable),
+        ):
+            for reason, count in reasons.items():
+                if count:
+                    self.counts[fate, reason] = self.counts.get((fate, reason), 0) + count
 
-    def _count(self, fate: str, reasons: Mapping[str, int]) -> None:
-        for reason, count in reasons.items():
-            if count:
-                self.counts[fate, reason] = self.counts.get((fate, reason), 0) + count
+    def take(self, messages: "Part", anomalies: "Part", others: "Part") -> None:
+        """Take in what was parsed, block after block, and the engine's own anomalies."""
+        self.messages.append(messages)
+        self.anomalies += [anomalies, others]
 
     def fates(self) -> list[tuple[str, str, str, int]]:
         """Return the rows of the fates table."""
@@ -175,6 +191,7 @@ class _Tally:
         """Return the row of the captures table."""
         import pandas as pd
 
+        start, end = (pd.Timestamp(time, tz="UTC") for time in self.times) if self.times else (pd.NaT, pd.NaT)
         return {
             "capture": self.name,
             "format": self.format,
@@ -182,20 +199,71 @@ class _Tally:
             "packets": self.packets,
             "messages": self.rows,
             "dropped": self.dropped,
-            "start": pd.Timestamp(min(self.times), tz="UTC") if self.times else pd.NaT,
-            "end": pd.Timestamp(max(self.times), tz="UTC") if self.times else pd.NaT,
+            "start": start,
+            "end": end,
         }
 
 
-def _read_capture(tally: _Tally, decode: "Engine", watch: "_Watch") -> None:
-    """Read a capture into its tally, block by block."""
-    from analyzer.capture import measure
+class _Parsers:
+    """Threads that parse blocks beside the one that decodes them; a block's place does not depend on them."""
 
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "parser") if threads > 1 else None
+        self._waiting: deque[tuple[_Tally, Future[tuple[Part, Part, Part]]]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Wait for all blocks; after an error for none, so that Ctrl-C ends at once."""
+        try:
+            while kind is None and self._waiting:
+                self._collect()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def parse(self, tally: _Tally, packets: "Packets") -> None:
+        """Have a block parsed into its tally; wait while more blocks are in memory than threads can be busy with."""
+        tally.settle(packets)
+        if self._pool is None or not len(packets):
+            future: Future[tuple[Part, Part, Part]] = Future()
+            future.set_result(_parse(packets, tally.name))
+        else:
+            future = self._pool.submit(_parse, packets, tally.name)
+        self._waiting.append((tally, future))
+        while self._waiting and (len(self._waiting) > self._threads or self._waiting[0][1].done()):
+            self._collect()
+
+    def _collect(self) -> None:
+        tally, future = self._waiting.popleft()
+        tally.take(*future.result())
+
+
+def _parse(packets: "Packets", capture: str) -> "tuple[Part, Part, Part]":
+    """Return the messages of a block, their anomalies, and those of the engine."""
+    from analyzer.sip.parser import list_anomalies, parse_part
+
+    return *parse_part(packets, capture=capture), list_anomalies(packets.anomalies, capture=capture)
+
+
+def _read_capture(tally: _Tally, decode: "Engine", parsers: _Parsers, watch: "_Watch") -> None:
+    """Read a capture into its tally, block by block; put its TCP streams in order, and parse what they carry."""
+    from analyzer.capture import measure
+    from analyzer.sip.streams import Streams
+
+    streams: Streams | None = None
     with measure() as meter:
         for packets in decode(tally.path):
-            tally.add(packets)
+            tally.count(packets)
+            parsers.parse(tally, packets)
+            if packets.segments is not None and len(packets.segments):
+                streams = streams or Streams()
+                parsers.parse(tally, streams.add(packets.segments))
             watch.tell(tally, meter.bytes_read)
-    tally.finish()
+    if streams is not None:  # what still waits for segments that never came
+        parsers.parse(tally, streams.finish())
     watch.end(tally, meter.bytes_read)
 
 
@@ -233,16 +301,3 @@ class _Watch:
         read = bytes_read if tally.bytes is None else tally.bytes
         self.tell(tally, read)
         self._bytes_before += read
-
-
-def _anomalies(packets: "Packets", capture: str) -> "pd.DataFrame":
-    """Return the engine's anomalies as rows of the anomalies table."""
-    import pandas as pd
-
-    from analyzer.tables import ANOMALIES
-
-    if not packets.anomalies:
-        return ANOMALIES.empty()
-    rows = pd.DataFrame(packets.anomalies, columns=["time", "packet", "reason", "detail"])
-    time = pd.to_datetime(rows["time"].astype("int64").where(rows["time"] >= 0), utc=True)
-    return ANOMALIES.conform(rows.assign(time=time, capture=capture))

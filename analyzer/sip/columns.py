@@ -113,11 +113,15 @@ class Words:
         )  # fmt: skip
         self._rows = stop
 
-    def raw(self) -> list[bytes]:
-        """Return the distinct words as they were on the wire, by code."""
-        data = self._store.tobytes()
-        ends = self._offsets[: self._count + 1].tolist()
-        return [data[ends[k] : ends[k + 1]] for k in range(self._count)]
+    @property
+    def count(self) -> int:
+        """How many distinct words there are."""
+        return self._count
+
+    def packed(self, width: int) -> pa.Array:
+        """Return the distinct words as they were on the wire, by code; each has width bytes."""
+        data = pa.py_buffer(self._store[: self._count * width].copy())
+        return pa.Array.from_buffers(pa.binary(width), self._count, [None, data])
 
     def arrow(self) -> pa.Array:
         """Return the distinct words as text, by code; two that were written differently may be the same text."""
@@ -127,10 +131,6 @@ class Words:
         odd = np.ones(self._count, np.uint8)
         texts.append(readonly(self._store), starts, lengths, odd, int(self._offsets[self._count]))
         return texts.arrow()
-
-    def categorical(self) -> "pd.Categorical[Any]":
-        """Return the column, missing where a span was empty."""
-        return word_array(self.codes, self.arrow())
 
     def _reserve(self, words: int, bound: int) -> None:
         used = int(self._offsets[self._count])
@@ -143,12 +143,16 @@ class Words:
             _kernels.rehash(self._slots, self._hashes, self._count)
 
 
-def pair(first: Words, second: Words) -> tuple["NDArray[np.int32]", list[tuple[bytes | None, bytes | None]]]:
-    """Return a code per row for what two columns hold together, and the distinct pairs by code."""
-    width = len(second.raw()) + 1
+def pair(first: Words, second: Words) -> tuple["NDArray[np.int32]", pa.Array, pa.Array]:
+    """Return a code per row for what two columns hold together, and the distinct pairs by code, null for missing."""
+    if not first.count and not second.count:
+        return np.zeros(len(first.codes), np.int32), pa.nulls(1, pa.large_string()), pa.nulls(1, pa.large_string())
+    width = second.count + 1
     both = (first.codes.astype(np.int64) + 1) * width + (second.codes + 1)
     codes, distinct = pd.factorize(both)
-    left: list[bytes | None] = [None, *first.raw()]
-    right: list[bytes | None] = [None, *second.raw()]
-    pairs = [(left[key // width], right[key % width]) for key in distinct.tolist()]
-    return codes.astype(np.int32), pairs
+    left, right = distinct // width - 1, distinct % width - 1
+    return (
+        codes.astype(np.int32),
+        first.arrow().take(pa.array(left, mask=left < 0)),
+        second.arrow().take(pa.array(right, mask=right < 0)),
+    )

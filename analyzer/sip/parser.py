@@ -1,6 +1,5 @@
 """Packets to the messages table and the anomalies table."""
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 
 from analyzer.engines import TRANSPORTS
 from analyzer.sip import _kernels
-from analyzer.sip.columns import Texts, Words, pair, readonly, text_array, word_array
+from analyzer.sip.columns import Texts, Words, pair, readonly, word_array
 from analyzer.sip.grammar import (
     LAYOUT_BYTES,
     MANDATORY,
@@ -24,12 +23,13 @@ from analyzer.sip.grammar import (
     Number,
     Reason,
 )
-from analyzer.tables import ANOMALIES, COLUMNS, MESSAGES, TEXT, WORD
+from analyzer.sip.parts import ADDRESS_BYTES, Coded, Column, Part, assemble, narrow
+from analyzer.tables import ANOMALIES, MESSAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analyzer.engines import Packets
+    from analyzer.engines import Anomaly, Packets
 
 WORDS = {
     "method": Field.METHOD,
@@ -59,6 +59,7 @@ TEXTS = {
     "nonce": Field.NONCE,
 }
 """The columns of text that seldom repeats, and the field that each shows."""
+_TEXT = pa.large_string()
 CHUNK_ROWS = 1000
 """How many messages are split at a time: few enough to be in the processor's cache when their text is copied.
 
@@ -76,10 +77,20 @@ def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFra
 
     Raises ValueError if a row of packets points outside of its data.
     """
+    messages, anomalies = parse_part(packets, capture=capture)
+    return assemble(MESSAGES, [messages]), assemble(ANOMALIES, [anomalies])
+
+
+def parse_part(packets: "Packets", *, capture: str) -> tuple[Part, Part]:
+    """Return what parse() returns as parts, to be assembled with those of other blocks.
+
+    Any number of threads may be within it at a time: they hold the interpreter for little of its time.
+    """
+    if not len(packets):
+        return Part(capture), Part(capture)
     _check(packets)
     split = _split(packets)
-    messages = _messages(packets, capture, split)
-    return MESSAGES.conform(messages), _anomalies(packets, capture, split)
+    return Part(capture, len(packets), _messages(packets, split)), _anomalies(packets, capture, split)
 
 
 def merge(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -177,108 +188,70 @@ def _split_chunk(packets: "Packets", data: "NDArray[np.uint8]", first: int, stop
 # --- the messages table
 
 
-def _messages(packets: "Packets", capture: str, split: _Split) -> pd.DataFrame:
-    """Return the messages table as far as the packets tell."""
-    rows = len(packets)
+def _messages(packets: "Packets", split: _Split) -> dict[str, Column]:
+    """Return the columns of the messages table as far as the packets tell."""
     numbers = split.numbers
-    columns: dict[str, Any] = {
-        "time": _times(packets.time),
-        "capture": _constant(capture, rows),
-        "packet": packets.number.astype(np.int64),
-        "transport": word_array(packets.transport.astype(np.int32), pa.array(TRANSPORTS, pa.large_string())),
+    columns: dict[str, Column] = {
+        "time": packets.time.astype(np.int64),
+        "packet": narrow(packets.number),
+        "transport": Coded(packets.transport.astype(np.int8), pa.array(TRANSPORTS, _TEXT)),
         "source": _addresses(packets.source),
-        "source_port": packets.source_port.astype(np.int64),
+        "source_port": packets.source_port.astype(np.uint16),
         "destination": _addresses(packets.destination),
-        "destination_port": packets.destination_port.astype(np.int64),
-        "ttl": _optional(packets.ttl.astype(np.int64)),
-        "status": _optional(numbers[Number.STATUS]),
-        "cseq": _optional(numbers[Number.CSEQ]),
-        "expires": _optional(numbers[Number.EXPIRES]),
+        "destination_port": packets.destination_port.astype(np.uint16),
+        "ttl": packets.ttl.astype(np.uint8),
+        "status": narrow(numbers[Number.STATUS]),
+        "cseq": narrow(numbers[Number.CSEQ]),
+        "expires": narrow(numbers[Number.EXPIRES]),
         "authorized": numbers[Number.AUTHORIZED] == 1,
-        "layout": split.layout.categorical(),
+        "layout": _coded(split.layout),
         "sdp_origin": _origins(split.words),
         "media": _media(split.words),
-        "body_bytes": numbers[Number.BODY_BYTES],
-        "message_bytes": numbers[Number.MESSAGE_BYTES],
+        "body_bytes": narrow(numbers[Number.BODY_BYTES]),
+        "message_bytes": narrow(numbers[Number.MESSAGE_BYTES]),
     }
-    columns.update({name: split.words[field].categorical() for name, field in WORDS.items()})
-    columns.update({name: text_array(split.texts[field].arrow()) for name, field in TEXTS.items()})
-    later = [name for name in MESSAGES.columns if name not in columns]
-    columns.update({name: _nothing(COLUMNS[name].dtype, rows) for name in later})
-    return pd.DataFrame({name: columns[name] for name in MESSAGES.columns}, copy=False)
+    columns.update({name: _coded(split.words[field]) for name, field in WORDS.items()})
+    columns.update({name: split.texts[field].arrow() for name, field in TEXTS.items()})
+    return columns
 
 
-def _times(nanoseconds: "NDArray[np.int64]") -> pd.DatetimeIndex:
-    """Return the times; a packet without one (a Simple Packet Block) has none here either."""
-    times = np.where(nanoseconds < 0, np.datetime64("NaT", "ns"), nanoseconds.astype(np.int64).view("M8[ns]"))
-    return pd.DatetimeIndex(times).tz_localize("UTC")
+def _coded(words: Words) -> Coded:
+    """Return words as text, their codes narrow."""
+    return Coded(narrow(words.codes), words.arrow())
 
 
-def _constant(word: str, rows: int) -> "pd.Categorical[Any]":
-    return word_array(np.zeros(rows, np.int32), pa.array([word], pa.large_string()))
-
-
-def _optional(numbers: "NDArray[np.int64]") -> pd.arrays.IntegerArray:
-    """Return Int64, missing where a number is NONE."""
-    return pd.arrays.IntegerArray(numbers.copy(), numbers == NONE)
-
-
-def _nothing(dtype: str, rows: int) -> "pd.api.extensions.ExtensionArray | NDArray[Any]":
-    """Return rows missing values of a dtype of analyzer.tables, or False for flags."""
-    if dtype == WORD:
-        return word_array(np.full(rows, NONE, np.int32), pa.array([], pa.large_string()))
-    if dtype == TEXT:
-        return text_array(pa.nulls(rows, pa.large_string()))
-    if dtype == "bool":
-        return np.zeros(rows, np.bool_)
-    if dtype == "Int64":
-        return _optional(np.full(rows, NONE, np.int64))
-    return np.full(rows, np.nan)
-
-
-def _addresses(halves: "NDArray[np.uint64]") -> "pd.Categorical[Any]":
-    """Return addresses, shape (n, 2), as canonical text, each distinct one formatted once."""
+def _addresses(halves: "NDArray[np.uint64]") -> Coded:
+    """Return addresses, shape (n, 2), as the bytes of each distinct one."""
     rows = len(halves)
     words = Words(rows)
     data = readonly(halves.astype(">u8").reshape(-1).view(np.uint8))
-    words.append(data, np.arange(0, 16 * rows, 16), np.full(rows, 16, np.int64), 16 * rows)
-    return word_array(words.codes, pa.array(map(_format_address, words.raw()), pa.large_string()))
+    starts, lengths = np.arange(0, len(data), ADDRESS_BYTES), np.full(rows, ADDRESS_BYTES, np.int64)
+    words.append(data, starts, lengths, len(data))
+    return Coded(narrow(words.codes), words.packed(ADDRESS_BYTES))
 
 
-def _format_address(packed: bytes) -> str:
-    address = ipaddress.IPv6Address(packed)
-    return str(address.ipv4_mapped or address)
+def _origins(words: dict[Field, Words]) -> Coded:
+    """Return 'user address' of the SDP o= line; the one that is there if only one is."""
+    codes, user, address = pair(words[Field.SDP_NAME], words[Field.SDP_ADDRESS])
+    both = pc.binary_join_element_wise(user, address, pa.scalar(" ", _TEXT))
+    return _paired(codes, pc.coalesce(both, user, address))
 
 
-def _show(raw: bytes) -> str:
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def _origins(words: dict[Field, Words]) -> "pd.Categorical[Any]":
-    """Return 'user address' of the SDP o= line; the user alone if it has no address."""
-    codes, pairs = pair(words[Field.SDP_NAME], words[Field.SDP_ADDRESS])
-    return _paired(codes, [" ".join(_show(part) for part in parts if part is not None) for parts in pairs])
-
-
-def _media(words: dict[Field, Words]) -> "pd.Categorical[Any]":
+def _media(words: dict[Field, Words]) -> Coded:
     """Return 'address:port' of the first SDP m= line, an IPv6 address in brackets; missing if either is."""
-    codes, pairs = pair(words[Field.MEDIA_ADDRESS], words[Field.MEDIA_PORT])
-    return _paired(
-        codes, ["" if address is None or port is None else _socket(address, port) for address, port in pairs]
-    )
+    codes, address, port = pair(words[Field.MEDIA_ADDRESS], words[Field.MEDIA_PORT])
+    opening, closing, nothing = (pa.scalar(mark, _TEXT) for mark in ("[", "]", ""))
+    bracketed = pc.binary_join_element_wise(opening, address, closing, nothing)
+    host = pc.if_else(pc.match_substring(address, ":"), bracketed, address)
+    return _paired(codes, pc.binary_join_element_wise(host, port, pa.scalar(":", _TEXT)))
 
 
-def _socket(address: bytes, port: bytes) -> str:
-    host = _show(address)
-    return f"[{host}]:{_show(port)}" if ":" in host else f"{host}:{_show(port)}"
-
-
-def _paired(codes: "NDArray[np.int32]", texts: list[str]) -> "pd.Categorical[Any]":
-    """Return the categorical of codes into texts, missing where a text is empty."""
-    kept = [k for k, text in enumerate(texts) if text]
+def _paired(codes: "NDArray[np.int32]", texts: pa.Array) -> Coded:
+    """Return codes into texts, missing where a text is."""
+    kept = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
     renumbered = np.full(len(texts) + 1, NONE, np.int32)
     renumbered[kept] = np.arange(len(kept))
-    return word_array(renumbered[codes], pa.array([texts[k] for k in kept], pa.large_string()))
+    return Coded(narrow(renumbered[codes]), texts.drop_null())
 
 
 def _merge_words(parts: "list[pd.Series[Any]]") -> "pd.Categorical[Any]":
@@ -295,10 +268,10 @@ def _merge_words(parts: "list[pd.Series[Any]]") -> "pd.Categorical[Any]":
 # --- the anomalies table
 
 
-def _anomalies(packets: "Packets", capture: str, split: _Split) -> pd.DataFrame:
+def _anomalies(packets: "Packets", capture: str, split: _Split) -> Part:
     """Return a row for each thing that is wrong with a message, in the order of the packets."""
     if not split.flawed:
-        return ANOMALIES.empty()
+        return Part(capture)
     rows = np.concatenate(split.flawed)
     numbers = split.numbers[:, rows]
     quoted = np.concatenate(split.quoted, axis=1)
@@ -307,20 +280,37 @@ def _anomalies(packets: "Packets", capture: str, split: _Split) -> pd.DataFrame:
         having = np.flatnonzero(numbers[Number.ANOMALIES] & (1 << reason))
         at.append(having)
         details.append(_details(packets, reason, rows[having], numbers[:, having], quoted[:, having]))
-    reasons = np.repeat(np.arange(len(Reason), dtype=np.int32), [len(having) for having in at])
+    reasons = np.repeat(np.arange(len(Reason), dtype=np.int8), [len(having) for having in at])
     order = np.lexsort((reasons, np.concatenate(at)))
     where = rows[np.concatenate(at)[order]]
-    return ANOMALIES.conform(
-        pd.DataFrame(
-            {
-                "time": _times(packets.time[where]),
-                "capture": _constant(capture, len(where)),
-                "packet": packets.number[where].astype(np.int64),
-                "reason": word_array(reasons[order], pa.array(REASONS.values(), pa.large_string())),
-                "detail": text_array(pa.concat_arrays(details).take(pa.array(order))),
-            }
-        )
-    )
+    columns: dict[str, Column] = {
+        "time": packets.time[where].astype(np.int64),
+        "packet": narrow(packets.number[where]),
+        "reason": _used(reasons[order], list(REASONS.values())),
+        "detail": pa.concat_arrays(details).take(pa.array(order)),
+    }
+    return Part(capture, len(where), columns)
+
+
+def _used(codes: "NDArray[np.int8]", words: Sequence[str]) -> Coded:
+    """Return codes into those of words that they name."""
+    used, renumbered = np.unique(codes, return_inverse=True)
+    return Coded(narrow(renumbered), pa.array([words[code] for code in used.tolist()], _TEXT))
+
+
+def list_anomalies(anomalies: "Sequence[Anomaly]", *, capture: str) -> Part:
+    """Return an engine's anomalies as a part of the anomalies table."""
+    if not anomalies:
+        return Part(capture)
+    times, numbers, reasons, details = zip(*anomalies, strict=True)
+    words = {reason: code for code, reason in enumerate(dict.fromkeys(reasons))}
+    columns: dict[str, Column] = {
+        "time": np.array(times, np.int64),
+        "packet": narrow(np.array(numbers, np.int64)),
+        "reason": Coded(narrow(np.array([words[reason] for reason in reasons])), pa.array(words, _TEXT)),
+        "detail": pa.array(details, _TEXT),
+    }
+    return Part(capture, len(anomalies), columns)
 
 
 QUOTES = {
@@ -361,7 +351,7 @@ def _details(
     }
     if reason in sentences:
         return _sentence(*sentences[reason])
-    return pa.nulls(len(rows), pa.large_string())
+    return pa.nulls(len(rows), _TEXT)
 
 
 def _quotations(data: "NDArray[np.uint8]", spans: "NDArray[np.int64]") -> pa.Array:
@@ -376,11 +366,10 @@ def _listed(masks: "NDArray[np.int64]", names: Sequence[str]) -> pa.Array:
     """Return the names of the bits that are set in each mask."""
     distinct, codes = np.unique(masks, return_inverse=True)
     texts = [", ".join(name for bit, name in enumerate(names) if mask >> bit & 1) for mask in distinct.tolist()]
-    return pa.array(texts, pa.large_string()).take(pa.array(codes))
+    return pa.array(texts, _TEXT).take(pa.array(codes))
 
 
 def _sentence(*parts: "str | NDArray[np.int64]") -> pa.Array:
     """Return the parts, numbers as text, joined row by row."""
-    text = pa.large_string()
-    joined = [pa.scalar(part, text) if isinstance(part, str) else pc.cast(pa.array(part), text) for part in parts]
-    return pc.binary_join_element_wise(*joined, pa.scalar("", text))
+    joined = [pa.scalar(part, _TEXT) if isinstance(part, str) else pc.cast(pa.array(part), _TEXT) for part in parts]
+    return pc.binary_join_element_wise(*joined, pa.scalar("", _TEXT))
