@@ -6,13 +6,15 @@ judge bouts, and `describe()` turns the rows that convinced them into rows of th
 """
 
 from datetime import timedelta
-from hashlib import blake2b
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from analyzer.dialling import leads_abroad, take_apart
+from analyzer.dialling import Dialled, leads_abroad, take_apart
+from analyzer.grouping import categorical, coded, lists, merged, pairs, runs
+from analyzer.links import link_keys
 from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS, OUTCOMES
 
@@ -22,17 +24,16 @@ FOLLOW_UPS = ("ACK", "CANCEL", "PRACK", "UPDATE", "BYE")
 """The methods that only make sense after another request (RFC 3261, 3262, 3311)."""
 NAMED = 0.6
 """How sure the recognition of a tool must be for an attack to name it."""
-LENGTHS = 24
-"""The longest token whose length is its maker's habit; longer ones carry data (SIPVicious: the guess)."""
 WITNESSES = 10
 """How many requests an attack shows as evidence, each with its answer."""
 
-SWEEPING = 8
-"""The targets of one bout beyond which it is networks, not hosts, that it has in common with others."""
-LINKED = 200
-"""How many requests of a bout are asked for what ties it to others."""
-
 NO_REPLY, REJECTED, REPLIED, CHALLENGED, ACCOUNTS_FOUND, RANG, ANSWERED, BREACHED = range(len(OUTCOMES))
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+    Truth = NDArray[np.bool_]
 
 _COLUMNS = (
     "time", "capture", "packet", "transport", "source", "source_port", "destination", "destination_port", "method",
@@ -41,6 +42,7 @@ _COLUMNS = (
     "sdp_session", "media", "tool", "tool_confidence", "tag_target", "tag_account", "tag_password", "answer",
     "answer_packet", "rang", "repeated", "pursued", "from_server",
 )  # fmt: skip
+_TELLING = ("bout", "level", "time", "capture", "packet", "source", "answer_packet")
 
 
 def opening_requests(messages: pd.DataFrame, *, rest: timedelta = REST) -> pd.DataFrame:
@@ -53,39 +55,44 @@ def opening_requests(messages: pd.DataFrame, *, rest: timedelta = REST) -> pd.Da
     """
     opening = messages["status"].isna() & messages["method"].notna() & ~messages["in_dialog"]
     opening &= ~messages["method"].isin(FOLLOW_UPS)
-    requests = messages.loc[opening, list(_COLUMNS)].sort_values(["source", "time", "packet"], kind="stable")
-    requests = requests.reset_index(drop=True)
-    source = requests["source"].cat.codes
-    begins = (source != source.shift()) | (requests["time"].diff() > pd.Timedelta(rest))
+    rows = np.flatnonzero(opening)
+    source, time = messages["source"].cat.codes.to_numpy()[rows], _times(messages)[rows]
+    order = np.lexsort((messages["packet"].to_numpy()[rows], time, source))
+    requests = messages[list(_COLUMNS)].take(rows[order]).reset_index(drop=True)
+    source, time = source[order], time[order]
+    begins = np.ones(len(rows), np.bool_)
+    begins[1:] = (source[1:] != source[:-1]) | (time[1:] - time[:-1] > np.timedelta64(rest))
     register = requests["method"] == "REGISTER"
-    success = requests["answer"].between(200, 299).fillna(value=False).astype(bool)
+    success = between(requests["answer"], 200, 299)
+    own = (register | requests["uri_user"].isna()).to_numpy()
     return requests.assign(
-        bout=begins.cumsum().astype("int64"),
-        account=_account(requests, register),
-        level=_level(requests, success),
+        bout=begins.cumsum(),
+        account=merged(requests["uri_user"], requests["to_user"], own),
+        level=_level(requests, success.to_numpy()),
         accepted=success & (requests["authorized"] | register),
     )
 
 
-def _account(requests: pd.DataFrame, register: "pd.Series[bool]") -> "pd.Series[Any]":
-    to_user, uri_user = requests["to_user"].astype("str"), requests["uri_user"].astype("str")
-    return to_user.where(register, uri_user.fillna(to_user)).astype("category")
+def _times(rows: pd.DataFrame) -> "NDArray[np.datetime64]":
+    return rows["time"].to_numpy(dtype="datetime64[ns]")
 
 
-def _level(requests: pd.DataFrame, success: "pd.Series[bool]") -> "pd.Series[Any]":
-    answer = requests["answer"].fillna(0).astype("int64")
-    level = np.select(
-        [
-            success & (requests["method"] == "INVITE"),
-            requests["rang"] & (requests["method"] == "INVITE"),
-            answer.isin(CHALLENGES),
-            success,
-            answer > 0,
-        ],
-        [ANSWERED, RANG, CHALLENGED, REPLIED, REJECTED],
-        NO_REPLY,
-    )
-    return pd.Series(level, index=requests.index, dtype="int8")
+def between(numbers: "pd.Series[Any]", least: int, most: int) -> "pd.Series[bool]":
+    """Say which numbers are there, and from least to most."""
+    known = numbers.to_numpy(dtype=np.int64, na_value=least - 1)
+    return pd.Series((known >= least) & (known <= most), index=numbers.index)
+
+
+def _level(requests: pd.DataFrame, success: "Truth") -> "NDArray[np.int8]":
+    answer = requests["answer"].to_numpy(dtype=np.int64, na_value=0)
+    invite = (requests["method"] == "INVITE").to_numpy()
+    level = np.full(len(requests), NO_REPLY, np.int8)
+    level[answer > 0] = REJECTED
+    level[success] = REPLIED
+    level[np.isin(answer, CHALLENGES)] = CHALLENGED
+    level[requests["rang"].to_numpy() & invite] = RANG
+    level[success & invite] = ANSWERED
+    return level
 
 
 def dialled_calls(requests: pd.DataFrame) -> pd.DataFrame:
@@ -93,24 +100,52 @@ def dialled_calls(requests: pd.DataFrame) -> pd.DataFrame:
 
     The column wanted says of each number whether anybody dialled it with a prefix that leads abroad.
     """
-    calls = requests[(requests["method"] == "INVITE") & ~requests["from_server"] & requests["uri_user"].notna()]
-    dialled = calls["uri_user"].astype("str")
-    parts = take_apart(dialled.unique())
-    calls = calls[dialled.isin(list(parts))]
-    dialled = calls["uri_user"].astype("str")
-    wanted = {part.number for part in parts.values() if leads_abroad(part.prefix)}
-    return calls.assign(
-        number=dialled.map({text: part.number for text, part in parts.items()}).astype("str"),
-        prefix=dialled.map({text: part.prefix for text, part in parts.items()}).astype("str"),
-        abroad=dialled.map({text: part.abroad for text, part in parts.items()}).astype(bool),
-        wanted=dialled.map({text: part.number in wanted for text, part in parts.items()}).astype(bool),
+    calls = ((requests["method"] == "INVITE") & ~requests["from_server"]).to_numpy()
+    column = requests["uri_user"]
+    codes = np.where(calls, column.cat.codes.to_numpy(), -1)
+    dialled = pd.unique(codes[codes >= 0])
+    texts = column.cat.categories.take(dialled).tolist()
+    parts = _take_apart(tuple(texts))
+    place = np.full(len(column.cat.categories) + 1, -1, np.int64)
+    place[dialled] = [number if text in parts else -1 for number, text in enumerate(texts)]
+    rows = np.flatnonzero(place[codes] >= 0)
+    found, at = [parts.get(text, _NOTHING) for text in texts], place[codes[rows]]
+    wanted = {part.number for part in found if leads_abroad(part.prefix)}
+    return requests.take(rows).assign(
+        number=_spread([part.number for part in found], at),
+        prefix=_spread([part.prefix for part in found], at),
+        abroad=np.array([part.abroad for part in found], np.bool_)[at],
+        wanted=np.array([part.number in wanted for part in found], np.bool_)[at],
     )
 
 
+_NOTHING = Dialled("", "", abroad=False)
+
+
+@lru_cache(maxsize=1)
+def _take_apart(texts: tuple[str, ...]) -> dict[str, Dialled]:
+    """Remember what was dialled: several detectors ask for the same requests."""
+    return take_apart(texts)
+
+
+def _spread(texts: list[str], at: "Numbers") -> "pd.Categorical[Any]":
+    """Return the texts at each place as a category."""
+    codes, words = coded(pd.Series(texts, dtype="str"))
+    return categorical(codes[at], words)
+
+
 def per_bout(requests: pd.DataFrame, mask: "pd.Series[bool]", column: str) -> "pd.Series[Any]":
-    """Return how many distinct values column has among the masked rows of each bout (0 where there are none)."""
-    pairs = requests.loc[mask, ["bout", column]].drop_duplicates().dropna()
-    return pairs.groupby("bout").size().reindex(pd.Index(requests["bout"].unique(), name="bout"), fill_value=0)
+    """Return how many distinct values column has among the masked rows of each bout (0 where there are none).
+
+    A column of int64 holds codes: negative ones are no values.
+    """
+    bouts, rows = requests["bout"].to_numpy(), mask.to_numpy(dtype=np.bool_)
+    values = requests[column]
+    codes = values.to_numpy() if values.dtype == np.int64 else coded(values)[0]
+    having, _ = pairs(bouts[rows], codes[rows])
+    known = pd.unique(bouts)
+    counts = np.bincount(having, minlength=int(bouts.max(initial=0)) + 1)
+    return pd.Series(counts[known], index=pd.Index(known, name="bout"))
 
 
 def describe(
@@ -128,7 +163,8 @@ def describe(
     """
     rows = rows.assign(level=_worst(rows))
     bout = rows.groupby("bout")
-    telling = rows.sort_values(["bout", "level", "time"], ascending=[True, False, True], kind="stable")
+    order = np.lexsort((_times(rows), -rows["level"].to_numpy(), rows["bout"].to_numpy()))
+    telling = rows[list(_TELLING)].take(order)
     decisive = telling.drop_duplicates("bout").set_index("bout")
     attacks = bout.agg(start=("time", "min"), end=("time", "max"), messages=("time", "size"))
     attacks["kind"] = kind
@@ -137,9 +173,10 @@ def describe(
     attacks[["source", "capture"]] = decisive[["source", "capture"]].astype("str")
     attacks["outcome"] = [OUTCOMES[level] for level in decisive["level"]]
     attacks["decisive"] = decisive["answer_packet"].fillna(decisive["packet"])
-    attacks["evidence"] = _evidence(telling, decisive["capture"])
+    attacks["evidence"] = _evidence(telling)
     attacks["tool"] = _tool(rows)
-    attacks["keys"] = lists(rows["bout"], link_keys(rows))
+    keys = link_keys(rows)
+    attacks["keys"] = lists(keys["bout"], keys["key"])
     for name, values in _listed(rows, accounts).items():
         attacks[name] = lists(rows["bout"], values)
     return ATTACKS.conform(attacks, missing=True)
@@ -156,45 +193,39 @@ def _worst(rows: pd.DataFrame) -> "pd.Series[Any]":
 
 def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[Any]]":
     """Return, for each list column of the attacks table, its value for each row (missing: none)."""
-    nothing = pd.Series([None] * len(rows), index=rows.index, dtype="str")
-    account = rows[accounts].astype("str") if accounts else nothing
-    number = rows["number"].astype("str") if "number" in rows else nothing
-    guess = rows["tag_account"].astype("str") + ":" + rows["tag_password"].astype("str")
-    return {
-        "targets": rows["destination"].astype("str"),
+    account = rows[accounts] if accounts else None
+    guessed = rows[rows["tag_account"].notna() & rows["tag_password"].notna()]
+    listed = {
+        "targets": rows["destination"],
         "accounts": account,
-        "numbers": number,
-        "prefixes": rows["prefix"].astype("str").where(rows["prefix"] != "") if "prefix" in rows else nothing,
-        "passwords": guess,
-        "found": account.where(rows["found"]) if "found" in rows else nothing,
-        "breached": account.where(rows["breached"]) if "breached" in rows else nothing,
-        "answered": rows["uri_user"].astype("str").where(rows["level"] == ANSWERED) if "number" in rows else nothing,
+        "numbers": rows.get("number"),
+        "prefixes": rows["prefix"].where(rows["prefix"] != "") if "prefix" in rows else None,
+        "passwords": guessed["tag_account"].astype("str") + ":" + guessed["tag_password"].astype("str"),
+        "found": account.where(rows["found"]) if account is not None and "found" in rows else None,
+        "breached": account.where(rows["breached"]) if account is not None and "breached" in rows else None,
+        "answered": rows["uri_user"].where(rows["level"] == ANSWERED) if "number" in rows else None,
     }
+    return {name: values for name, values in listed.items() if values is not None}
 
 
-def lists(bouts: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return the sorted distinct values of each bout as a list; missing values and empty lists are left out."""
-    pairs = pd.DataFrame({"bout": bouts.reindex(values.index), "value": values}).dropna().drop_duplicates()
-    return runs(pairs.sort_values(["bout", "value"]), "bout", "value")
+def _evidence(telling: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the packets of the most telling requests, and of their answers, in the capture of the first of each bout.
 
-
-def runs(table: pd.DataFrame, key: str, value: str) -> "pd.Series[Any]":
-    """Return the values of each run of equal keys in a sorted table as a list, indexed by key."""
-    if table.empty:
-        return pd.Series(dtype="object")
-    keys, values = table[key].to_numpy(), table[value].tolist()
-    begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-    ends = np.append(begins[1:], len(values))
-    return pd.Series([values[begin:end] for begin, end in zip(begins, ends, strict=True)], index=keys[begins])
-
-
-def _evidence(telling: pd.DataFrame, capture: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return the packets of the most telling requests, and of their answers, in the decisive capture."""
-    here = telling[telling["capture"].astype("str").to_numpy() == capture.astype("str").loc[telling["bout"]].to_numpy()]
+    Args:
+        telling: the requests by bout, the most telling first.
+    """
+    bout, capture = telling["bout"].to_numpy(), telling["capture"].cat.codes.to_numpy()
+    bouts, first = np.unique(bout, return_index=True)
+    decisive = np.zeros(int(bout.max(initial=0)) + 1, np.int64)
+    decisive[bouts] = capture[first]
+    here = telling[capture == decisive[bout]]
     shown = here[here.groupby("bout").cumcount() < WITNESSES]
-    packets = pd.concat([shown.set_index("bout")["packet"], shown.set_index("bout")["answer_packet"]]).dropna()
-    packets = packets.astype("int64").rename("packet").reset_index().drop_duplicates()
-    return runs(packets.sort_values(["bout", "packet"]), "bout", "packet")
+    answered = shown[shown["answer_packet"].notna()]
+    bout = np.append(shown["bout"].to_numpy(), answered["bout"].to_numpy())
+    packet = np.append(shown["packet"].to_numpy(), answered["answer_packet"].to_numpy(dtype=np.int64))
+    bout, packet = pairs(bout, packet)
+    order = np.lexsort((packet, bout))
+    return runs(bout[order], packet[order].tolist())
 
 
 def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -203,160 +234,6 @@ def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":
     counts = known.groupby(["bout", "tool"], observed=True).size().rename("size").reset_index()
     best = counts.sort_values(["bout", "size", "tool"], ascending=[True, False, True]).drop_duplicates("bout")
     return best.set_index("bout")["tool"].astype("str")
-
-
-def link_keys(rows: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the link keys of the rows, several per row on the same index: what may tie attacks together.
-
-    Kinds, see analyzer.campaigns: number, leak, setup (a leak and a handwriting), token, decoded, identity, account
-    (and its target), handwriting (and its target). All but the numbers are taken from the first requests of each
-    bout: a source does not change its set-up on the way.
-    """
-    first = rows[rows.groupby("bout").cumcount() < LINKED]
-    hand = handwriting(first)
-    leaks = _leaks(first)
-    written = "handwriting:" + hand + "@" + _target(rows, first)
-    if "shy" in rows:
-        written = written[~first["shy"]]
-    keys = [
-        "leak:" + leaks[~leaks.isin(_BUILT_IN)],
-        "setup:" + leaks + "/" + hand.reindex(leaks.index),
-        _tokens(first),
-        _decoded(first),
-        _identities(first),
-        written,
-    ]
-    if "guessed" in rows:
-        # With the handwriting: a telephone whose own account is attacked, and that errs once, is no attacker.
-        owner = first["account"].astype("str") + "@" + first["destination"].astype("str") + "/" + hand
-        keys.append("account:" + owner[first["guessed"]].dropna())
-    if "number" in rows:
-        keys.append("number:" + rows["number"].astype("str").dropna())
-    return pd.concat(keys)
-
-
-def _target(rows: pd.DataFrame, first: pd.DataFrame) -> "pd.Series[Any]":
-    """Return whom each of the first requests was sent to: the network, where the bout sweeps (a /24, or a /64)."""
-    destination = first["destination"].astype("str")
-    wide = per_bout(rows, rows["bout"] > 0, "destination") > SWEEPING
-    network = {address: _network(address) for address in destination.unique()}
-    return destination.mask(first["bout"].map(wide).astype(bool), destination.map(network).astype("str"))
-
-
-def _network(address: str) -> str:
-    from ipaddress import ip_network
-
-    try:
-        return str(ip_network((address, 64 if ":" in address else 24), strict=False))
-    except ValueError:
-        return address
-
-
-def _leaks(rows: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the addresses that give the sender's own set-up away: neither the packet's nor the target's."""
-    fields = [rows[name].astype("str") for name in ("via_host", "contact", "sdp_origin", "media")]
-    hosts = pd.concat([field.str.extract(_ADDRESS, expand=False).dropna() for field in fields])
-    own = rows["source"].astype("str").reindex(hosts.index), rows["destination"].astype("str").reindex(hosts.index)
-    foreign = hosts[(hosts != own[0]) & (hosts != own[1])]
-    telling = {host: _tells(host) for host in foreign.unique()}
-    return foreign[foreign.map(telling).astype(bool)]
-
-
-_ADDRESS = r"(?:^|@|//|sip:|\s|\[)((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*)"
-_DEFAULTS = {"1.1.1.1", "127.0.0.1", "127.0.1.1", "0.0.0.0", "255.255.255.255"}  # noqa: S104
-"""Addresses that tools and hosts write when they know no better: they tie nobody to anybody."""
-_BUILT_IN = {"192.168.1.9", "192.168.1.45"}
-"""Addresses that came with a tool (sundayddr, Mr.SIP): they tie its users only together with their handwriting."""
-
-
-def _tells(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return host not in _DEFAULTS and not (address.is_loopback or address.is_unspecified or address.is_multicast)
-
-
-_FIXED = {"3206210844", "70c00e8c", "root", "foo"}
-"""Tokens that are the same in every copy of a tool (svcrack, Metasploit, nmap): they tie nobody to anybody."""
-
-
-def _tokens(rows: pd.DataFrame) -> "pd.Series[Any]":
-    """Return branches and tags that several sources use, in different calls: the work of one program's author."""
-    keys = []
-    for name in ("branch", "from_tag"):
-        uses = rows[["source", "call_id", name]].dropna().drop_duplicates()
-        uses = uses[uses[name].duplicated(keep=False)]
-        counts = uses.astype({"source": "str"}).groupby(name).nunique()
-        shared = counts.index[(counts["source"] > 1) & (counts["call_id"] > 1)].difference(list(_FIXED))
-        keys.append("token:" + rows[name].astype("str")[rows[name].isin(shared)])
-    return pd.concat(keys)
-
-
-def _decoded(rows: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the targets that a SIPVicious tag names though the packet went elsewhere (a NAT, or an anonymiser)."""
-    target = rows["tag_target"].astype("str").dropna()
-    elsewhere = target.str.rsplit(":", n=1).str[0].str.strip("[]") != rows["destination"].astype("str").reindex(
-        target.index
-    )
-    return "decoded:" + target[elsewhere]
-
-
-_COMMON_NAMES = {
-    "sipvicious", "nmap nse", "sipsak", "sipp", "sip", "sipsscuser", "sipssc", "asterisk", "anonymous", "unknown",
-    "unavailable", "test", "user", "admin", "root", "nm", "smap", "tester", "sivus", "caller", "guest", "ping",
-    "monitor", "monitoring", "nagios", "keepalive", "keep-alive", "options", "probe", "heartbeat", "federation",
-    "trunk", "gateway", "proxy", "server", "kamailio", "opensips", "freeswitch", "check", "qualify", "dispatcher",
-}  # fmt: skip
-"""Names that tools write by default or that everybody uses: they tie nobody to anybody."""
-
-
-def _identities(rows: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the made-up identity: a From user that is a word, with its display name."""
-    user, name = rows["from_user"].astype("str"), rows["from_name"].astype("str").fillna("")
-    wordy = user.str.contains(r"[A-Za-z]", na=False) & ~user.str.lower().isin(_COMMON_NAMES) & (user.str.len() >= 4)
-    same_as_account = (user == rows["to_user"].astype("str")) & (rows["method"].astype("str") == "REGISTER")
-    return ("identity:" + user + "|" + name)[wordy & ~same_as_account]
-
-
-def handwriting(rows: pd.DataFrame) -> "pd.Series[Any]":
-    """Return a digest of how each request is written, whatever its sender claims to be."""
-    hand = rows["layout"].astype("str").fillna("")
-    for name in ("branch", "from_tag", "call_id"):
-        hand = hand + "|" + token_shape(rows[name])
-    digests = {text: blake2b(text.encode(errors="replace"), digest_size=6).hexdigest() for text in hand.unique()}
-    return hand.map(digests).astype("str")
-
-
-def token_shape(tokens: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return the shape of each token: its fixed beginning, alphabet and (unless decimal) length, host part apart.
-
-    Who wrote a message chose how to make its tokens; these shapes survive another User-Agent.
-    """
-    text = tokens.astype("str").fillna("")
-    cookie = text.str.extract(r"^(z9hG4bK(?:Pj)?[-.]?)", expand=False).fillna("")
-    local = text.str.replace(r"^z9hG4bK(?:Pj)?[-.]?", "", regex=True).str.split("@", n=1).str[0]
-    length = local.str.len().astype("str")
-    alphabet = pd.Series("x", index=text.index).astype("str")
-    for sign, pattern in reversed(_ALPHABETS.items()):
-        alphabet = alphabet.mask(local.str.fullmatch(pattern), sign)
-    length = length.mask(alphabet.isin(["decimal", "empty"]) | (local.str.len() > LENGTHS), "")
-    return cookie + alphabet + length + text.str.contains("@", regex=False).map({True: "@", False: ""})
-
-
-_ALPHABETS = {
-    "empty": "",
-    "decimal": r"[0-9]+",
-    "hex": r"[0-9a-f]+",
-    "HEX": r"[0-9A-F]+",
-    "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
-    "lower": r"[a-z]+",
-    "word": r"[0-9a-z]+",
-    "Word": r"[0-9A-Za-z]+",
-}
-"""The alphabets that stacks make their tokens of, narrowest first."""
 
 
 def ordinary_keys(requests: pd.DataFrame, accused: "pd.Series[Any]") -> frozenset[str]:
@@ -368,5 +245,5 @@ def ordinary_keys(requests: pd.DataFrame, accused: "pd.Series[Any]") -> frozense
     """
     customer = (requests["accepted"] & requests["authorized"]) | requests["from_server"]
     customer &= ~requests["source"].isin(accused)
-    rows = requests[customer.groupby(requests["bout"]).transform("any")]
-    return frozenset(link_keys(rows).unique())
+    rows = requests[requests["bout"].isin(requests.loc[customer, "bout"].unique())]
+    return frozenset(link_keys(rows)["key"].unique())

@@ -1,11 +1,20 @@
 """Messages to sources: who sent requests, what became of them, and what we make of each."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from analyzer.evidence import lists, opening_requests, runs
+from analyzer.evidence import between, opening_requests
+from analyzer.grouping import MISSING, coded, count_distinct, merged, runs, sorted_lists, words
 from analyzer.tables import SOURCES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
 
 ATTACKING, SUSPICIOUS, INNOCENT = "attacking", "suspicious", "innocent"
 SUSPICIONS = {
@@ -33,39 +42,64 @@ def judge_sources(
         suspicions: everything the detectors found, before campaigns confirmed it.
         opening: the opening requests of messages, if they are at hand.
     """
-    requests = messages[messages["status"].isna() & messages["method"].notna()]
-    if requests.empty:
+    rows = np.flatnonzero(messages["status"].isna() & messages["method"].notna() & messages["source"].notna())
+    if not len(rows):
         return SOURCES.empty()
-    source = requests["source"].astype("str")
-    by_source = requests.groupby(source)
-    sources = by_source.agg(first=("time", "min"), last=("time", "max"), requests=("time", "size"))
-    sources["methods"] = _counts(source, requests["method"])
-    sources["answers"] = _counts(source, requests.loc[~requests["repeated"], "answer"])
-    accounts = (
-        requests["auth_user"]
-        .astype("str")
-        .fillna(requests["to_user"].astype("str").where(requests["method"] == "REGISTER"))
-    )
+    requests = messages[list(_COLUMNS)].take(rows)
+    who, names = _sources(requests)
+    by_source = requests["time"].groupby(who)
+    sources = pd.DataFrame({"first": by_source.min(), "last": by_source.max(), "requests": by_source.size()})
+    sources["methods"] = _counts(who, requests["method"])
+    sources["answers"] = _counts(who, requests["answer"].mask(requests["repeated"]))
+    account = merged(requests["auth_user"], requests["to_user"], _registering(requests))
     for name, values in {
-        "targets": requests["destination"].astype("str"),
-        "accounts": accounts,
-        "user_agents": requests["user_agent"].astype("str"),
-        "tools": requests["tool"].astype("str"),
+        "targets": requests["destination"],
+        "accounts": pd.Series(account),
+        "user_agents": requests["user_agent"],
+        "tools": requests["tool"],
     }.items():
-        sources[name] = lists(source, values)
-    sources["proven"] = requests.dropna(subset=["proof"]).groupby(source)["proof"].first().astype("str")
+        sources[name] = sorted_lists(who, *coded(values))
+    sources["proven"] = requests["proof"].astype("str").groupby(who).first()
+    sources.index = words(names)[sources.index]
     sources["campaign"] = attacks.sort_values("confidence").groupby(attacks["source"].astype("str"))["campaign"].last()
-    sources["why"] = _innocence(messages, opening_requests(messages) if opening is None else opening)
+    known = _innocence(opening_requests(messages) if opening is None else opening)
+    sources["why"] = known.reindex(sources.index).fillna("only takes part in calls of others")
     return _verdicts(sources, attacks, suspicions)
 
 
-def _counts(source: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]":
+_COLUMNS = (
+    "time", "source", "destination", "method", "answer", "repeated", "auth_user", "to_user", "user_agent", "tool",
+    "proof",
+)  # fmt: skip
+
+
+def _sources(requests: pd.DataFrame) -> "tuple[Numbers, pa.Array]":
+    """Return the number of each request's source, in the order of their texts, and the texts."""
+    codes, texts = coded(requests["source"])
+    used = np.flatnonzero(np.bincount(codes + 1, minlength=len(texts) + 1)[1:])
+    names = texts.take(pa.array(used))
+    order = pc.array_sort_indices(names).to_numpy()
+    number = np.full(len(texts) + 1, MISSING, np.int64)
+    number[used[order]] = np.arange(len(order))
+    return number[codes], names.take(pa.array(order))
+
+
+def _registering(requests: pd.DataFrame) -> "NDArray[np.bool_]":
+    """Say whose account is that of To: who registers and does not show credentials."""
+    return (requests["auth_user"].isna() & (requests["method"] == "REGISTER")).to_numpy()
+
+
+def _counts(who: "Numbers", values: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return 'value count' strings for each source, the most frequent first."""
-    pairs = pd.DataFrame({"source": source.reindex(values.index), "value": values.astype("str")}).dropna()
-    sizes = pairs.groupby(["source", "value"], observed=True).size().rename("size").reset_index()
-    sizes = sizes.sort_values(["source", "size", "value"], ascending=[True, False, True])
-    sizes["text"] = sizes["value"] + " " + sizes["size"].astype("str")
-    return runs(sizes, "source", "text")
+    codes, texts = coded(values)
+    there = codes >= 0
+    pair, size = np.unique(who[there] * (len(texts) + 1) + codes[there], return_counts=True)
+    source, code = np.divmod(pair, len(texts) + 1)
+    order = np.lexsort((np.argsort(pc.array_sort_indices(texts).to_numpy())[code], -size, source))
+    text = pc.binary_join_element_wise(
+        texts.take(pa.array(code[order])), pc.cast(pa.array(size[order]), pa.large_string()), pa.scalar(" ", texts.type)
+    )
+    return runs(source[order], text.to_pylist())
 
 
 def _verdicts(sources: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None) -> pd.DataFrame:
@@ -92,29 +126,39 @@ def _accusation(attacks: pd.DataFrame) -> "pd.Series[str]":
     )
     words = kind + " (" + attacks["outcome"].astype("str") + ")"
     table = pd.DataFrame({"source": attacks["source"].astype("str"), "words": words})
-    return runs(table.sort_values("source", kind="stable"), "source", "words").map("; ".join)
+    table = table.sort_values("source", kind="stable")
+    return runs(table["source"].to_numpy(), table["words"].tolist()).map("; ".join)
 
 
-def _innocence(messages: pd.DataFrame, requests: pd.DataFrame) -> "pd.Series[str]":
-    """Return, for each source of requests, what its traffic is, in words."""
-    source = requests["source"].astype("str")
-    fact = requests.assign(
-        registered=requests["account"].astype("str").where(requests["accepted"] & requests["authorized"]),
-        refused=requests["account"]
-        .astype("str")
-        .where(requests["authorized"] & requests["answer"].isin([401, 403, 407]).fillna(value=False)),
-        watch=requests["method"] == "OPTIONS",
-        call=requests["call_id"].where(requests["method"] == "INVITE"),
-        talk=requests["call_id"].where((requests["method"] == "INVITE") & requests["answer"].between(200, 299)),
-    ).groupby(source)
-    facts = fact.agg(
-        server=("from_server", "any"), registered=("registered", "nunique"), refused=("refused", "nunique"),
-        watch=("watch", "all"), calls=("call", "nunique"), talks=("talk", "nunique"), served=("accepted", "any"),
-    )  # fmt: skip
-    words = [_fact_words(fact) for fact in facts.itertuples()]
-    known = pd.Series(words, index=facts.index, dtype="str")
-    every = messages.loc[messages["status"].isna(), "source"].astype("str").unique()
-    return known.reindex(every, fill_value="only takes part in calls of others")
+def _innocence(requests: pd.DataFrame) -> "pd.Series[str]":
+    """Return, for each source of opening requests, what its traffic is, in words."""
+    requests = requests[requests["source"].notna()]
+    who, names = _sources(requests)
+    size = len(names)
+    account, call = requests["account"].cat.codes.to_numpy().astype(np.int64), coded(requests["call_id"])[0]
+    answer = requests["answer"].to_numpy(dtype=np.int64, na_value=0)
+    accepted, authorized = requests["accepted"].to_numpy(), requests["authorized"].to_numpy()
+    invite = (requests["method"] == "INVITE").to_numpy()
+    success = between(requests["answer"], 200, 299).to_numpy()
+
+    def distinct(codes: "Numbers", mask: "NDArray[np.bool_]") -> "Numbers":
+        return count_distinct(who, np.where(mask, codes, MISSING), size)
+
+    def any_of(mask: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
+        return np.bincount(who[mask], minlength=size) > 0
+
+    facts = pd.DataFrame(
+        {
+            "server": any_of(requests["from_server"].to_numpy()),
+            "registered": distinct(account, accepted & authorized),
+            "refused": distinct(account, authorized & np.isin(answer, (401, 403, 407))),
+            "watch": ~any_of((requests["method"] != "OPTIONS").to_numpy()),
+            "calls": distinct(call, invite),
+            "talks": distinct(call, invite & success),
+            "served": any_of(accepted),
+        }
+    )
+    return pd.Series([_fact_words(fact) for fact in facts.itertuples()], index=words(names), dtype="str")
 
 
 def _fact_words(fact: Any) -> str:  # noqa: ANN401
