@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test check format clean captures accuracy corpus fuzz
+.PHONY: report test check format clean captures accuracy corpus fuzz bench bench-full
 
 report: $(READY)  ## analyse the bundled captures and say where the report is
 	$(BIN)/sipscope report captures/ -o report
@@ -26,6 +26,14 @@ accuracy: $(READY)  ## measure how well attacks are found on labelled scenarios
 
 corpus: $(READY)  ## compare with TShark's ground truth of ../shared/corpus, message by message
 	$(BIN)/python benchmarks/corpus.py
+
+bench: $(READY)  ## measure speed and memory beside the peers, write benchmarks/RESULTS.md (ten minutes, 4 GB of disk)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks.speed
+
+bench-full: $(READY)  ## the same with ten million messages and a capture of 4 GB (10 GB of disk)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks.speed --full
 
 fuzz: $(READY)  ## look for crashes for some minutes
 	$(BIN)/python -m tests.fuzz --minutes 5

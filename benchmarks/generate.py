@@ -9,10 +9,11 @@ complaint; every answer belongs to a request before it.
 
 import argparse
 import gzip
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -205,10 +206,15 @@ def main() -> int:
     parser.add_argument("--share", type=float, help="the share of packets that are SIP, if not the profile's")
     parser.add_argument("--seed", type=int, default=1, help="other seeds give other captures (default: 1)")
     parser.add_argument("--compress", choices=("gz", "zst"), help="compress it")
+    parser.add_argument("--json", action="store_true", help="say what is in it as JSON")
     asked = vars(parser.parse_args())
+    as_json = asked.pop("json")
     if not any(asked[name] for name in ("messages", "packets", "most_bytes")):
         parser.error("say how large it is to be: --messages, --packets or --bytes")
     made = generate(**asked)
+    if as_json:
+        print(json.dumps(asdict(made)))
+        return 0
     print(f"{asked['out']}: {made.messages:,} SIP messages, {made.packets:,} packets, {made.bytes:,} bytes")
     return 0
 
