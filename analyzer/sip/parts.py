@@ -202,16 +202,22 @@ def make_times(nanoseconds: "NDArray[np.int64]") -> pd.DatetimeIndex:
 
 
 def _nothing(dtype: str, rows: int) -> Any:  # noqa: ANN401
-    """Return rows missing values of a dtype of analyzer.tables, or False for flags."""
+    """Return rows missing values of a dtype of analyzer.tables, or False for flags.
+
+    Where zeros will do they are np.zeros', which take no memory before something else is written.
+    """
     match dtype:
         case tables.WORD:
             return categorical(np.full(rows, NONE, np.int8), pa.array([], _TEXT))
         case tables.TEXT:
-            return text_array(pa.nulls(rows, _TEXT))
+            valid, offsets = pa.py_buffer(np.zeros(rows // 8 + 1, np.uint8)), pa.py_buffer(np.zeros(rows + 1, np.int64))
+            return text_array(pa.Array.from_buffers(_TEXT, rows, [valid, offsets, pa.py_buffer(b"")], rows))
         case tables.FLAG:
             return np.zeros(rows, np.bool_)
         case tables.SHARE:
             return np.full(rows, np.nan)
+        case tables.NUMBER:
+            return pd.arrays.IntegerArray(np.zeros(rows, np.int64), np.ones(rows, np.bool_))
     return _as(dtype, np.full(rows, NONE, np.int64))
 
 
