@@ -11,13 +11,14 @@ within weeks. What a database says of an address is its maker's opinion, and no 
 import mmap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.addresses import MAPPED, WIDTH, Ranges, pack, spans
 from analyzer.errors import SettingsError, UnavailableError
+from analyzer.regions import region_name
 from analyzer.tables import SOURCES
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _place(record: object) -> Place:
     asn, network = _network(record)
     if asn is None and isinstance(record.get("traits"), Mapping):
         asn, network = _network(record["traits"])
-    return Place(code, (country_name(code) or name) if code else None, asn, network)
+    return Place(code, (region_name(code) or name) if code else None, asn, network)
 
 
 def _country(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -316,13 +317,3 @@ def _code(value: object) -> str | None:
 
 def _text(value: object) -> str | None:
     return value.strip()[:LONGEST] or None if isinstance(value, str) else None
-
-
-@cache
-def country_name(code: str) -> str | None:
-    """Return the English name of a country by its ISO 3166 code, as for telephone numbers; None if it has none."""
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
-    names = LOCALE_DATA.get(code, {})
-    name = names.get("en")
-    return str(names.get(name[1:], "")) or None if name and name.startswith("*") else name

@@ -9,7 +9,7 @@ import pytest
 from netaddr import IPSet
 
 from analyzer.errors import SettingsError, UnavailableError
-from analyzer.places import KEYS, NOT_PUBLIC, NOWHERE, Place, country_name, load_places, place_sources
+from analyzer.places import KEYS, NOT_PUBLIC, NOWHERE, Place, load_places, place_sources
 from analyzer.tables import SOURCES
 
 GERMANY = {"iso_code": "DE", "names": {"de": "Deutschland", "en": "Germany"}, "geoname_id": 2921044}
@@ -237,12 +237,6 @@ def test_without_the_library_it_is_named(monkeypatch, database):
     with pytest.raises(UnavailableError, match="'maxminddb'; install it with pip"):
         load_places(file)
     assert load_places().databases == ()
-
-
-def test_names_of_countries():
-    assert country_name("GB") == "United Kingdom"
-    assert country_name("AQ") == "Antarctica"
-    assert country_name("QQ") is None
 
 
 def test_sources_are_placed(database):
