@@ -1,39 +1,165 @@
-"""Where compiled kernels are kept: in a folder of the user's cache that is named after their sources.
+"""Where compiled kernels are kept, and how they are made ready beside other work.
 
-Numba recompiles a kernel when its own file changes, but a kernel also holds code of the kernels that it calls, in
-other files, and constants of modules that it imports. One folder for each state of all of them never serves stale code.
+They are kept in a folder of the user's cache that is named after their sources. Numba recompiles a kernel when its own
+file changes, but a kernel also holds code of the kernels that it calls, in other files, and constants of modules that
+it imports. One folder for each state of all of them never serves stale code. What cannot be read there is compiled
+again, and where nothing can be written kernels are compiled in memory.
 """
 
+# mypy: allow-untyped-calls, disable-error-code="attr-defined,import-untyped"
+
 import os
+import select
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 KEPT = 4
 """How many folders are kept: those of other versions, or of other checkouts, that were used last."""
+UNUSED_SECONDS = 3600
+"""How long a folder beyond these has not been used before it is removed: others may be running."""
 SOURCES = ("engines/*.py", "sip/*.py")
+PREPARED = ("sip", "streams")
+"""The groups of kernels that another process compiles, in the order in which they are needed."""
+PREPARATION = "analyzer.sip.preparation"
+WAIT_SECONDS = 120
+"""How long a group is waited for before it is compiled here after all."""
+LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+"""Without reference counts: no kernel makes an array, and counting took longer than the work itself."""
+
+
+# --- decorators
+
+
+def kernel(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+    """Compile a function that is called from Python, at its first call, and keep it."""
+    import numba
+
+    keep_compiled()
+    dispatcher = numba.njit(**LEAN)(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher._cache = _SafeCache(function)  # noqa: SLF001 (njit(cache=True) does this, with a cache that raises)
+    return dispatcher
+
+
+def part(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+    """Compile a function that is called from kernels only, and kept as a part of them."""
+    import numba
+
+    return numba.njit(**{**LEAN, "no_cpython_wrapper": True}, pipeline_class=_part_compiler())(function)
+
+
+class _SafeCache:
+    """Numba's cache of a function; a torn file, a full disk or no folder at all do not stop it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        from numba.core.caching import FunctionCache, NullCache
+
+        self._cache: Any = NullCache()
+        with suppress(RuntimeError):  # no folder can be written
+            self._cache = FunctionCache(function)
+        self.cache_path: str | None = self._cache.cache_path
+
+    def load_overload(self, sig: object, target_context: object) -> Any:  # noqa: ANN401
+        """Return what was compiled for a signature, or None."""
+        try:
+            return self._cache.load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 (what a torn file holds may raise anything)
+            with suppress(OSError):
+                self._cache.flush()
+            return None
+
+    def save_overload(self, sig: object, data: object) -> None:
+        """Keep what was compiled for a signature, if it can be written."""
+        with suppress(OSError):
+            self._cache.save_overload(sig, data)
 
 
 @cache
-def keep_compiled() -> None:
-    """Tell numba where to keep what it compiles; NUMBA_CACHE_DIR in the environment counts more."""
+def _part_compiler() -> type:
+    """Return a compiler that leaves parts as they are, since they are optimised in the kernels that they are linked to.
+
+    Numba would optimise each with all that it calls, which most are deeply nested in, and make machine code that is
+    never run: more than half of the time that compiling takes.
+    """
+    from numba.core.codegen import JITCodeLibrary
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder
+
+    class Unplaced:
+        """The code generator of what has no machine code, thus no place for an environment."""
+
+        def __init__(self, codegen: Any) -> None:  # noqa: ANN401
+            self._codegen = codegen
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(self._codegen, name)
+
+        def set_env(self, name: str, environment: object) -> None:
+            """Do nothing."""
+
+    class PartLibrary(JITCodeLibrary):
+        @property
+        def codegen(self) -> Unplaced:
+            return Unplaced(self._codegen)
+
+        def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002
+            self._ensure_finalized()
+            return 0
+
+        def _optimize_final_module(self) -> None:
+            pass
+
+        def _finalize_final_module(self) -> None:
+            self._finalize_dynamic_globals()
+            self._finalized = True
+
+    class PartCompiler(CompilerBase):
+        def define_pipelines(self) -> list[Any]:
+            codegen = self.state.targetctx.codegen()
+            self.state.library = PartLibrary(codegen, self.state.func_id.func_qualname)
+            return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+
+    return PartCompiler
+
+
+# --- the folder
+
+
+@cache
+def keep_compiled() -> Path | None:
+    """Tell numba where to keep what it compiles, and return the folder; NUMBA_CACHE_DIR in the environment counts more.
+
+    None is returned if it is that, or if no folder can be written.
+    """
     import numba
 
     if os.environ.get("NUMBA_CACHE_DIR"):
-        return
+        return None
+    digest = _digest()
     for home in (_home(), Path(tempfile.gettempdir()) / f"sipscope-{os.getuid()}"):
-        folder = home / _digest()
+        folder = home / digest
+        new = not folder.exists()
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(exist_ok=True, mode=0o700)
             os.utime(folder)
         except OSError:
             continue
         if home.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
             setattr(numba.config, "CACHE_DIR", str(folder))  # noqa: B010 (numba makes its settings at run time)
-            _forget(home)
-            return
+            if new:
+                _forget(home)
+            return folder
+    return None
 
 
 def _home() -> Path:
@@ -41,8 +167,12 @@ def _home() -> Path:
 
 
 def _digest() -> str:
-    """Return a digest of all modules that kernels are made of."""
-    digest = blake2b(digest_size=10)
+    """Return a digest of all that compiled kernels are made of: their modules, the compiler, the processor."""
+    import numba
+    from llvmlite import binding
+
+    made_by = (numba.__version__, sys.implementation.cache_tag, binding.get_host_cpu_name(), numba.config.BOUNDSCHECK)
+    digest = blake2b(repr(made_by).encode(), digest_size=10)
     for pattern in SOURCES:
         for path in sorted(Path(__file__).parent.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -50,7 +180,99 @@ def _digest() -> str:
 
 
 def _forget(home: Path) -> None:
-    """Remove the folders that were not used for longest."""
-    folders = sorted((path for path in home.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime)
-    for path in folders[KEPT:]:
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove folders that were not used for long, but for those that were used last."""
+    ages: list[tuple[float, Path]] = []
+    for path in home.iterdir():
+        with suppress(OSError):  # another process may be removing it too
+            if path.is_dir():
+                ages.append((time.time() - path.stat().st_mtime, path))
+    for age, path in sorted(ages)[KEPT:]:
+        if age > UNUSED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+# --- compiling beside other work
+
+
+def prepare(announce: Callable[[str], None]) -> None:
+    """Let another process compile what reading needs after the engine, if it has never been: call before reading.
+
+    While this process reads, and compiles the kernels of its engine, a second Python compiles those for SIP and for
+    streams into the same folder; await_compiled() waits for it. That it could not be started, or ends early, costs
+    time only. It goes on to the end of its work if this process ends before.
+
+    Args:
+        announce: takes a sentence for the user; called only if there is something to prepare.
+    """
+    import numba
+
+    folder = keep_compiled()
+    if numba.config.DISABLE_JIT or (folder is not None and is_prepared(folder, PREPARED[0])):
+        return
+    announce("preparing the decoder, once")
+    if folder is not None:
+        _beside.start()
+
+
+def is_prepared(folder: Path, group: str) -> bool:
+    """Say whether a group of kernels was compiled into a folder."""
+    return (folder / f"{group}.ready").exists()
+
+
+def note_prepared(group: str) -> None:
+    """Note that a group of kernels is compiled now."""
+    folder = keep_compiled()
+    if folder is not None:
+        with suppress(OSError):
+            (folder / f"{group}.ready").touch()
+
+
+def await_compiled(group: str) -> None:
+    """Wait until a group of kernels is compiled, if another process is at it."""
+    _beside.wait(group)
+
+
+class _Beside:
+    """The process that compiles beside this one."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard = b""
+        self._lock = Lock()
+
+    def start(self) -> None:
+        """Start it, with the same modules as this process but none from the working folder."""
+        if self._process is not None or not sys.executable:
+            return
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        paths = [str(Path(__file__).parents[1]), *filter(None, given)]
+        with suppress(OSError):
+            self._process = subprocess.Popen(  # noqa: S603 (nothing of it comes from outside)
+                [sys.executable, "-P", "-m", PREPARATION],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+
+    def wait(self, group: str) -> None:
+        """Wait until it tells that the group is done, or ends, or takes too long."""
+        if self._process is None:
+            return
+        with self._lock:
+            deadline = time.monotonic() + WAIT_SECONDS
+            while self._process is not None and f"{group}\n".encode() not in self._heard:
+                if not self._listen(deadline - time.monotonic()):
+                    self._process = None
+
+    def _listen(self, seconds: float) -> bool:
+        """Say whether it told something within so many seconds."""
+        if self._process is None or self._process.stdout is None:
+            return False
+        told, _, _ = select.select([self._process.stdout], [], [], max(seconds, 0))
+        if not told:
+            return False
+        heard = os.read(self._process.stdout.fileno(), 1024)
+        self._heard += heard
+        return bool(heard)
+
+
+_beside = _Beside()

@@ -1,52 +1,154 @@
-"""Compiled kernels are kept apart by what they were made of."""
+"""Compiled kernels are kept apart by what they were made of, made ready once, and never a reason to fail."""
 
 import os
 import subprocess
 import sys
+import time
+
+import pytest
+from needs import ROOT
 
 from analyzer import compiled
 
 CODE = """
-import numba
 from analyzer.compiled import keep_compiled
+import numba
 
 keep_compiled()
 print(numba.config.CACHE_DIR or "none")
 """
+ONE_KERNEL = """
+from analyzer.compiled import keep_compiled
+keep_compiled()
+import numpy as np
+from analyzer.sip._kernels import rehash
+slots = np.full(4, -1, np.int32)
+rehash(slots, np.zeros(4, np.uint64), 2)
+assert slots.tolist() == [0, 1, -1, -1]
+print(sum(rehash.stats.cache_hits.values()))
+"""
+PREPARE = """
+import sys, time
+from analyzer import compiled
+told = []
+compiled.prepare(told.append)
+for group in compiled.PREPARED:
+    compiled.await_compiled(group)
+print(told, [compiled.is_prepared(compiled.keep_compiled(), group) for group in compiled.PREPARED])
+"""
 
 
-def told(**environment):
-    kept = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+def environment(**given):
+    kept = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "NUMBA_BOUNDSCHECK")}
+    return {**kept, "PYTHONPATH": str(ROOT), **given}
+
+
+def told(code=CODE, **given):
     done = subprocess.run(
-        [sys.executable, "-c", CODE], env={**kept, **environment}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environment(**given), capture_output=True, text=True, timeout=300
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_the_folder_is_named_after_the_sources(tmp_path):
-    assert told(XDG_CACHE_HOME=str(tmp_path)) == str(tmp_path / "sipscope" / compiled._digest())
+    folder = told(XDG_CACHE_HOME=str(tmp_path))
+    assert folder == told(XDG_CACHE_HOME=str(tmp_path))
+    assert folder.startswith(str(tmp_path / "sipscope"))
 
 
 def test_the_environment_counts_more(tmp_path):
     assert told(XDG_CACHE_HOME=str(tmp_path), NUMBA_CACHE_DIR=str(tmp_path / "mine")) == str(tmp_path / "mine")
 
 
-def test_another_source_is_another_folder(tmp_path, monkeypatch):
+def test_another_source_is_another_folder(monkeypatch):
     before = compiled._digest()
     monkeypatch.setattr(compiled, "SOURCES", ("engines/*.py",))
     assert compiled._digest() != before
 
 
+def test_bounds_checks_are_another_folder(tmp_path):
+    assert told(XDG_CACHE_HOME=str(tmp_path)) != told(XDG_CACHE_HOME=str(tmp_path), NUMBA_BOUNDSCHECK="1")
+
+
 def test_what_was_not_used_for_longest_is_forgotten(tmp_path):
+    now = time.time()
     for age in range(10):
         folder = tmp_path / "sipscope" / f"old-{age}"
         folder.mkdir(parents=True)
-        os.utime(folder, (1_000_000 - age, 1_000_000 - age))
+        os.utime(folder, (now - 9000 - age, now - 9000 - age))
+    own = told(XDG_CACHE_HOME=str(tmp_path))
+    left = {str(path) for path in (tmp_path / "sipscope").iterdir()}
+    assert left == {own, *(str(tmp_path / "sipscope" / f"old-{age}") for age in range(compiled.KEPT - 1))}
+
+
+def test_what_others_may_be_using_is_not_forgotten(tmp_path):
+    for name in range(10):
+        (tmp_path / "sipscope" / f"other-{name}").mkdir(parents=True)
     told(XDG_CACHE_HOME=str(tmp_path))
-    left = {path.name for path in (tmp_path / "sipscope").iterdir()}
-    assert left == {compiled._digest(), "old-0", "old-1", "old-2"}
+    assert len(list((tmp_path / "sipscope").iterdir())) == 11
 
 
 def test_a_home_that_cannot_be_written_is_no_trouble(tmp_path):
     (tmp_path / "sipscope").write_text("no folder")
     assert told(XDG_CACHE_HOME=str(tmp_path), TMPDIR=str(tmp_path)).startswith(str(tmp_path / "sipscope-"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 0.5, 0.99])
+def test_a_torn_cache_is_made_again(tmp_path, size):
+    assert told(ONE_KERNEL, XDG_CACHE_HOME=str(tmp_path)) == "0"
+    assert told(ONE_KERNEL, XDG_CACHE_HOME=str(tmp_path)) == "1"
+    for name in ("*.nbi", "*.nbc"):
+        (path,) = tmp_path.rglob(f"*rehash*{name[1:]}")
+        os.truncate(path, size if isinstance(size, int) else int(path.stat().st_size * size))
+        assert told(ONE_KERNEL, XDG_CACHE_HOME=str(tmp_path)) == "0"
+        assert told(ONE_KERNEL, XDG_CACHE_HOME=str(tmp_path)) == "1"
+
+
+def test_a_full_disk_or_a_folder_that_goes_is_no_trouble(tmp_path):
+    lost = ONE_KERNEL.replace("slots =", f"import shutil; shutil.rmtree({str(tmp_path)!r})\nslots =", 1)
+    lost = lost.replace("import shutil", f"import os; open({str(tmp_path)!r} + '-file', 'w'); import shutil")
+    lost = lost.replace("\nslots =", f"\nos.rename({str(tmp_path)!r} + '-file', {str(tmp_path)!r})\nslots =", 1)
+    assert told(lost, XDG_CACHE_HOME=str(tmp_path)) == "0"
+
+
+@pytest.mark.slow
+def test_another_process_compiles_once_what_reading_needs(tmp_path):
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [True, True]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "[] [True, True]"
+    code = f"""
+import pathlib
+from analyzer import read_messages
+from analyzer.sip import _kernels, _stream_kernels
+from analyzer.engines import Segments
+from analyzer.sip.streams import Streams
+messages = read_messages({str(ROOT / "captures" / "svwar-svcrack.pcapng")!r})
+assert len(messages)
+Streams().finish()
+used = [_kernels.split, _kernels.encode, _kernels.rehash, _kernels.append_texts, _stream_kernels.run]
+print([sum(kernel.stats.cache_misses.values()) for kernel in used], [len(kernel.signatures) for kernel in used])
+"""
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "[0, 0, 0, 0, 0] [1, 1, 1, 1, 1]"
+
+
+def test_a_process_that_cannot_be_started_is_no_trouble(tmp_path):
+    code = PREPARE.replace("told = []", "told = []; sys.executable = '/nowhere/python'")
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False]"
+
+
+def test_a_process_that_fails_is_waited_for_no_longer(tmp_path):
+    code = PREPARE.replace("told = []", "told = []; compiled.PREPARATION = 'analyzer.nothing'")
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False]"
+
+
+@pytest.mark.slow
+def test_the_other_process_takes_no_modules_of_the_working_folder(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise SystemExit")
+    (tmp_path / "analyzer").mkdir()
+    code = f"import os; os.chdir({str(tmp_path)!r})\n" + PREPARE
+    code = "import analyzer.compiled, numba\n" + code
+    assert told(code, XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONPATH=f"{ROOT}:").endswith("[True, True]")
+
+
+def test_nothing_is_prepared_where_kernels_are_interpreted(tmp_path):
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path), NUMBA_DISABLE_JIT="1") == "[] [False, False]"

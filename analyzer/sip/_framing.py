@@ -8,20 +8,10 @@ cached with them: after a change here, touch that file.
 # ruff: noqa: PLR0913, PLR0917, PLR1714, SIM109 -- flat loops compile best
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
-from typing import Any
-
-import numba
 import numpy as np
 
-from analyzer.compiled import keep_compiled
+from analyzer.compiled import part
 from analyzer.sip.grammar import NONE, TOKEN
-
-keep_compiled()
-
-LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
-"""Without reference counts: no kernel makes an array."""
-part = numba.njit(**{**LEAN, "no_cpython_wrapper": True})
-"""Called from kernels only, and cached as a part of them."""
 
 TAB, LF, CR, SPACE, COMMA, SLASH, COLON = 9, 10, 13, 32, 44, 47, 58
 BAD = -2

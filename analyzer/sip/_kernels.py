@@ -8,12 +8,9 @@ that look at every byte the index is made unsigned, which spares numba's look fo
 
 # ruff: noqa: FBT001, PLR0917, SIM110 -- a kernel takes arrays and numbers by position; numba compiles no generators
 
-from typing import Any
-
-import numba
 import numpy as np
 
-from analyzer.compiled import keep_compiled
+from analyzer.compiled import kernel, part
 from analyzer.sip.grammar import (
     BRANCH_NAME,
     BY_LENGTH,
@@ -46,8 +43,6 @@ from analyzer.sip.grammar import (
     Reason,
 )
 
-keep_compiled()
-
 TAB, LF, CR, SPACE, QUOTE, COMMA, SLASH, COLON, SEMICOLON = map(np.uint8, b'\t\n\r ",/:;')
 LESS, EQUALS, GREATER, QUESTION, AT, BACKSLASH = map(np.uint8, b"<=>?@\\")
 HIGH, FOLD = 1, 2
@@ -61,23 +56,15 @@ USED, ITEM, ITEM_END, ITEMS = 0, 1, 2, 3
 """What the layout's pen remembers: bytes written, the last item's start and end, and how many items there are."""
 
 
-_LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
-"""Without reference counts: no kernel makes an array, and counting took longer than the work itself."""
-_kernel = numba.njit(cache=True, **_LEAN)
-"""Called from Python."""
-_part = numba.njit(**{**_LEAN, "no_cpython_wrapper": True})
-"""Called from kernels only, and cached as a part of them."""
-
-
 # --- characters and tokens
 
 
-@_part
+@part
 def _is_space(byte: int) -> bool:
     return byte in (SPACE, TAB, CR, LF)
 
 
-@_part
+@part
 def _skip_space(data: np.ndarray, start: int, stop: int) -> int:
     """Return where white space (line ends too, for folds) that begins at start ends."""
     i = start
@@ -86,7 +73,7 @@ def _skip_space(data: np.ndarray, start: int, stop: int) -> int:
     return i
 
 
-@_part
+@part
 def _skip_word(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the first white space is, or stop."""
     i = start
@@ -95,7 +82,7 @@ def _skip_word(data: np.ndarray, start: int, stop: int) -> int:
     return i
 
 
-@_part
+@part
 def _trim_end(data: np.ndarray, start: int, stop: int) -> int:
     """Return where data[start:stop] ends without its trailing white space."""
     while stop > start and _is_space(data[np.uint64(stop - 1)]):
@@ -103,7 +90,7 @@ def _trim_end(data: np.ndarray, start: int, stop: int) -> int:
     return stop
 
 
-@_part
+@part
 def _find(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     """Return where byte is first, or stop."""
     i = start
@@ -112,7 +99,7 @@ def _find(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     return i
 
 
-@_part
+@part
 def _is_token(data: np.ndarray, start: int, stop: int) -> bool:
     """Say whether data[start:stop] is a token (RFC 3261 25.1)."""
     for i in range(start, stop):
@@ -121,7 +108,7 @@ def _is_token(data: np.ndarray, start: int, stop: int) -> bool:
     return stop > start
 
 
-@_part
+@part
 def _equals(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
     """Say whether data[start:stop] is word, in any case; word is in lower case."""
     if stop - start != len(word):
@@ -135,13 +122,13 @@ def _equals(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
     return True
 
 
-@_part
+@part
 def _begins(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
     """Say whether data[start:stop] begins with word, in any case."""
     return stop - start >= len(word) and _equals(data, start, start + len(word), word)
 
 
-@_part
+@part
 def _same(data: np.ndarray, start: int, stop: int, other: int, other_stop: int) -> bool:
     """Say whether two spans hold the same bytes."""
     if stop - start != other_stop - other:
@@ -152,7 +139,7 @@ def _same(data: np.ndarray, start: int, stop: int, other: int, other_stop: int) 
     return True
 
 
-@_part
+@part
 def _read_number(data: np.ndarray, start: int, stop: int) -> int:
     """Return the decimal number that data[start:stop] is, or NONE if it is none or does not fit int64."""
     if start >= stop:
@@ -166,7 +153,7 @@ def _read_number(data: np.ndarray, start: int, stop: int) -> int:
     return value
 
 
-@_part
+@part
 def _close_quote(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the quoted string whose text begins at start has its closing quote, or stop (RFC 3261 25.1)."""
     i = start
@@ -175,7 +162,7 @@ def _close_quote(data: np.ndarray, start: int, stop: int) -> int:
     return min(i, stop)
 
 
-@_part
+@part
 def _find_unquoted(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     """Return where byte is first outside quoted strings, or stop; a quote that is never closed quotes nothing."""
     quotes = True
@@ -191,7 +178,7 @@ def _find_unquoted(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     return stop
 
 
-@_part
+@part
 def _first_value(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the first of comma-separated values ends: a comma outside quotes and angle brackets, or stop."""
     quotes = angles = True
@@ -211,7 +198,7 @@ def _first_value(data: np.ndarray, start: int, stop: int) -> int:
     return stop
 
 
-@_part
+@part
 def _unquote(data: np.ndarray, start: int, stop: int) -> tuple[int, int]:
     """Return the span's start and stop without white space around it, and without its quotes if it begins with one."""
     start = _skip_space(data, start, stop)
@@ -223,7 +210,7 @@ def _unquote(data: np.ndarray, start: int, stop: int) -> tuple[int, int]:
     return start, stop
 
 
-@_part
+@part
 def _find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separator: int) -> tuple[int, int]:
     """Return start and stop of the value of the first parameter of that name, unquoted; NONE, NONE if there is none."""
     quotes = True
@@ -252,7 +239,7 @@ def _find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separ
 # --- lines
 
 
-@_part
+@part
 def _find_line_end(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the line ends: at CR, LF or stop."""
     i = start
@@ -261,7 +248,7 @@ def _find_line_end(data: np.ndarray, start: int, stop: int) -> int:
     return i
 
 
-@_part
+@part
 def _next_line(data: np.ndarray, end: int, stop: int) -> int:
     """Return where the line after the one that ends at end begins: after CRLF, LF or CR."""
     if end + 1 < stop and data[np.uint64(end)] == CR and data[np.uint64(end + 1)] == LF:
@@ -269,7 +256,7 @@ def _next_line(data: np.ndarray, end: int, stop: int) -> int:
     return min(end + 1, stop)
 
 
-@_part
+@part
 def _scan_line(
     data: np.ndarray, start: int, stop: int, begin: int, row: int, odd: np.ndarray, numbers: np.ndarray
 ) -> int:
@@ -291,19 +278,19 @@ def _scan_line(
 # --- what is found, and what is wrong
 
 
-@_part
+@part
 def _put(starts: np.ndarray, lengths: np.ndarray, field: int, row: int, start: int, stop: int) -> None:
     if start >= 0 and stop > start:
         starts[field, row] = start
         lengths[field, row] = stop - start
 
 
-@_part
+@part
 def _flag(numbers: np.ndarray, row: int, reason: int) -> None:
     numbers[Number.ANOMALIES, row] |= np.int64(1) << np.int64(reason)
 
 
-@_part
+@part
 def _quote(
     numbers: np.ndarray, quoted: np.ndarray, row: int, reason: int, evidence: int, start: int, stop: int
 ) -> None:
@@ -318,7 +305,7 @@ def _quote(
 # --- the start line
 
 
-@_part
+@part
 def _read_status_line(data: np.ndarray, start: int, stop: int, row: int, numbers: np.ndarray) -> bool:
     """Read SIP-Version SP Status-Code SP Reason-Phrase (RFC 3261 7.2); say whether it is well-formed."""
     version_stop = _skip_word(data, start, stop)
@@ -331,7 +318,7 @@ def _read_status_line(data: np.ndarray, start: int, stop: int, row: int, numbers
     return _equals(data, start, version_stop, VERSION) and code == version_stop + 1 and data[version_stop] == SPACE
 
 
-@_part
+@part
 def _read_request_line(
     data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray
 ) -> bool:
@@ -369,7 +356,7 @@ def _read_request_line(
 # --- headers
 
 
-@_part
+@part
 def _identify(data: np.ndarray, start: int, stop: int) -> int:
     """Return the Header that the name data[start:stop] means, in any case, long or compact (RFC 3261 7.3.1, 7.3.3)."""
     length = stop - start
@@ -383,7 +370,7 @@ def _identify(data: np.ndarray, start: int, stop: int) -> int:
     return 0
 
 
-@_part
+@part
 def _read_uri(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int]:
     """Return start and stop of a URI's user part (without its password) and of its host and port; NONE where missing.
 
@@ -413,7 +400,7 @@ def _read_uri(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, i
     return user, user_stop, host, _trim_end(data, host, host_stop)
 
 
-@_part
+@part
 def _read_address(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int, int]:
     """Return start and stop of the display name and of the URI, and where the header parameters begin.
 
@@ -432,7 +419,7 @@ def _read_address(data: np.ndarray, start: int, stop: int) -> tuple[int, int, in
     return name, name_stop, uri, _trim_end(data, uri, semicolon), semicolon
 
 
-@_part
+@part
 def _read_party(
     data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray, user_field: int
 ) -> None:
@@ -447,7 +434,7 @@ def _read_party(
     _put(starts, lengths, user_field + 2, row, tag, tag_stop)
 
 
-@_part
+@part
 def _read_via(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, int]:
     """Return start and stop of sent-by and of branch of the topmost Via (RFC 3261 20.42); NONE where missing."""
     stop = _first_value(data, start, stop)
@@ -458,7 +445,7 @@ def _read_via(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, i
     return host, _trim_end(data, host, params), branch, branch_stop
 
 
-@_part
+@part
 def _read_contact(
     data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray, numbers: np.ndarray
 ) -> None:
@@ -470,7 +457,7 @@ def _read_contact(
     numbers[Number.EXPIRES, row] = _read_number(data, expires, expires_stop)
 
 
-@_part
+@part
 def _read_cseq(
     data: np.ndarray, start: int, stop: int, row: int, numbers: np.ndarray, quoted: np.ndarray
 ) -> tuple[int, int]:
@@ -487,14 +474,14 @@ def _read_cseq(
     return method, method_stop
 
 
-@_part
+@part
 def _skip_scheme(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the parameters of credentials or of a challenge begin: after 'Digest ' (RFC 3261 25.1)."""
     word = _skip_word(data, start, stop)
     return start if _find(data, start, word, EQUALS) < word else word
 
 
-@_part
+@part
 def _first_of(values: np.ndarray, header: int, other: int) -> int:
     """Return the one of two headers that stands first in the message."""
     if values[0, header] == NONE or (values[0, other] != NONE and values[0, other] < values[0, header]):
@@ -502,7 +489,7 @@ def _first_of(values: np.ndarray, header: int, other: int) -> int:
     return header
 
 
-@_part
+@part
 def _read_auth(
     data: np.ndarray,
     request: bool,
@@ -532,7 +519,7 @@ def _read_auth(
 # --- the layout: the order and form of the headers
 
 
-@_part
+@part
 def _write_gap(data: np.ndarray, start: int, stop: int, layout: np.ndarray, used: int) -> int:
     """Write the blanks of data[start:stop] as _ and ~; return how many bytes are used."""
     for i in range(start, min(stop, start + MAX_GAP)):
@@ -541,7 +528,7 @@ def _write_gap(data: np.ndarray, start: int, stop: int, layout: np.ndarray, used
     return used
 
 
-@_part
+@part
 def _skip_blanks(data: np.ndarray, start: int, stop: int) -> int:
     """Return where spaces and tabs end."""
     while start < stop and (data[np.uint64(start)] == SPACE or data[np.uint64(start)] == TAB):
@@ -549,7 +536,7 @@ def _skip_blanks(data: np.ndarray, start: int, stop: int) -> int:
     return start
 
 
-@_part
+@part
 def _write_item(
     data: np.ndarray, start: int, name_stop: int, token: bool, colon: int, stop: int, layout: np.ndarray, used: int
 ) -> int:
@@ -569,7 +556,7 @@ def _write_item(
     return _write_gap(data, colon + 1, value, layout, used + 1)
 
 
-@_part
+@part
 def _write_layout(
     data: np.ndarray,
     start: int,
@@ -603,7 +590,7 @@ def _write_layout(
 # --- the body
 
 
-@_part
+@part
 def _read_origin(data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray) -> None:
     """Read o= (RFC 4566 5.2): user name and address; a user name may have spaces, the five words after it have none."""
     stop = _trim_end(data, start, stop)
@@ -622,7 +609,7 @@ def _read_origin(data: np.ndarray, start: int, stop: int, row: int, starts: np.n
     _put(starts, lengths, Field.SDP_ADDRESS, row, address, stop)
 
 
-@_part
+@part
 def _nth_word(data: np.ndarray, start: int, stop: int, count: int) -> tuple[int, int]:
     """Return start and stop of the word after count words, up to a slash."""
     word = _skip_space(data, start, stop)
@@ -631,7 +618,7 @@ def _nth_word(data: np.ndarray, start: int, stop: int, count: int) -> tuple[int,
     return word, _find(data, word, _skip_word(data, word, stop), SLASH)
 
 
-@_part
+@part
 def _read_sdp(data: np.ndarray, start: int, stop: int, row: int, starts: np.ndarray, lengths: np.ndarray) -> None:
     """Read o=, s=, c= and the first m= of a session description (RFC 4566) that begins with a v= line."""
     begun = False
@@ -659,12 +646,12 @@ def _read_sdp(data: np.ndarray, start: int, stop: int, row: int, starts: np.ndar
         start = _next_line(data, end, stop)
 
 
-@_part
+@part
 def _only_space(data: np.ndarray, start: int, stop: int) -> bool:
     return _skip_space(data, start, stop) == stop
 
 
-@_part
+@part
 def _measure_body(
     data: np.ndarray,
     body: int,
@@ -696,7 +683,7 @@ def _measure_body(
 # --- UTF-8
 
 
-@_part
+@part
 def _utf8_length(data: np.ndarray, start: int, stop: int) -> int:
     """Return how many bytes the UTF-8 character at start has, or 0 if there is none (RFC 3629)."""
     lead = data[np.uint64(start)]
@@ -721,7 +708,7 @@ def _utf8_length(data: np.ndarray, start: int, stop: int) -> int:
     return length
 
 
-@_part
+@part
 def _is_utf8(data: np.ndarray, start: int, stop: int) -> bool:
     """Say whether data[start:stop] is UTF-8."""
     i = start
@@ -733,7 +720,7 @@ def _is_utf8(data: np.ndarray, start: int, stop: int) -> bool:
     return True
 
 
-@_part
+@part
 def _check_utf8(data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndarray, numbers: np.ndarray) -> None:
     """Note the fields that are not UTF-8."""
     bad = np.int64(0)
@@ -750,7 +737,7 @@ def _check_utf8(data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndar
 # --- the message
 
 
-@_part
+@part
 def _note_header(
     data: np.ndarray,
     start: int,
@@ -788,7 +775,7 @@ def _note_header(
         _quote(numbers, quoted, row, Reason.REPEATED_HEADER, Evidence.REPEATED, start, _trim_end(data, start, stop))
 
 
-@_part
+@part
 def _note_headers(
     data: np.ndarray,
     start: int,
@@ -822,7 +809,7 @@ def _note_headers(
     return NONE
 
 
-@_part
+@part
 def _read_values(
     data: np.ndarray,
     request: bool,
@@ -861,7 +848,7 @@ def _read_values(
     _read_auth(data, request, values, row, starts, lengths, numbers)
 
 
-@_part
+@part
 def _check_mandatory(values: np.ndarray, row: int, numbers: np.ndarray) -> None:
     """Note which mandatory headers are missing or empty; the bits are in the order of MANDATORY."""
     absent = np.int64(0)
@@ -880,7 +867,7 @@ def _check_mandatory(values: np.ndarray, row: int, numbers: np.ndarray) -> None:
         _flag(numbers, row, Reason.MISSING_HEADER)
 
 
-@_part
+@part
 def _split_message(
     data: np.ndarray,
     begin: int,
@@ -931,7 +918,7 @@ def _split_message(
         _flag(numbers, row, Reason.CONTROL_CHARACTER)
 
 
-@_part
+@part
 def _mark_high(data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndarray, odd: np.ndarray) -> None:
     """Note bytes above 127 in the fields of the body, which the scan of the headers has not seen."""
     for field in range(Field.SDP_NAME, Field.MEDIA_PORT + 1):
@@ -941,7 +928,7 @@ def _mark_high(data: np.ndarray, row: int, starts: np.ndarray, lengths: np.ndarr
                 return
 
 
-@_kernel
+@kernel
 def split(
     data: np.ndarray,
     begin: np.ndarray,
@@ -991,7 +978,7 @@ def split(
 # --- words: text that repeats
 
 
-@_part
+@part
 def _hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
     """Return a 64-bit hash of data[start:start + length]."""
     value = HASH_SEED ^ np.uint64(length)
@@ -1012,7 +999,7 @@ def _hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
     return value ^ (value >> HASH_SHIFT)
 
 
-@_part
+@part
 def _holds(data: np.ndarray, start: int, length: int, store: np.ndarray, offsets: np.ndarray, code: int) -> bool:
     """Say whether the word of that code is data[start:start + length]."""
     at = offsets[code]
@@ -1024,7 +1011,7 @@ def _holds(data: np.ndarray, start: int, length: int, store: np.ndarray, offsets
     return True
 
 
-@_kernel
+@kernel
 def encode(
     data: np.ndarray,
     starts: np.ndarray,
@@ -1072,7 +1059,7 @@ def encode(
     return count
 
 
-@_kernel
+@kernel
 def rehash(slots: np.ndarray, hashes: np.ndarray, count: int) -> None:
     """Fill empty slots (see encode) with the first count words, as far as they find a place."""
     mask = len(slots) - 1
@@ -1088,7 +1075,7 @@ def rehash(slots: np.ndarray, hashes: np.ndarray, count: int) -> None:
 # --- texts: text that seldom repeats
 
 
-@_part
+@part
 def _write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: int) -> int:
     r"""Write data[start:stop] as UTF-8, folds as one space and other bytes as \xNN; return the bytes of out used.
 
@@ -1121,7 +1108,7 @@ def _write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: 
     return used
 
 
-@_kernel
+@kernel
 def append_texts(
     data: np.ndarray,
     starts: np.ndarray,

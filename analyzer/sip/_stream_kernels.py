@@ -14,10 +14,9 @@ may run out the kernel returns before it has touched a segment, and is called ag
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from analyzer.compiled import keep_compiled
+from analyzer.compiled import kernel, part
 from analyzer.engines import TCP as TCP_CODE
 from analyzer.engines import WS as WS_CODE
 from analyzer.engines._kernels import SIP_PORT, may_be_sip
@@ -27,7 +26,6 @@ from analyzer.sip._framing import (
     CONTINUATION,
     CONTROL,
     CR,
-    LEAN,
     LF,
     copy,
     find,
@@ -36,17 +34,11 @@ from analyzer.sip._framing import (
     is_http_line,
     is_sip_handshake,
     may_begin,
-    part,
     read_frame,
     read_length,
     unmask,
 )
 from analyzer.sip.grammar import NONE
-
-keep_compiled()
-
-kernel = numba.njit(cache=True, **LEAN)
-"""Called from Python."""
 
 # --- columns of segments
 (

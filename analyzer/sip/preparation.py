@@ -1,0 +1,70 @@
+"""The kernels of this package, compiled by a process of their own: see analyzer.compiled.prepare()."""
+
+import gc
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.compiled import PREPARED, note_prepared
+from analyzer.sip.grammar import NONE
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+
+def main() -> None:
+    """Compile each group, and tell on standard output that it is done."""
+    gc.disable()  # a compiler makes much that refers to each other, and ends soon
+    for group in PREPARED:
+        GROUPS[group]()
+        note_prepared(group)
+        with suppress(OSError):  # who asked may have ended
+            sys.stdout.write(f"{group}\n")
+            sys.stdout.flush()
+
+
+def compile_sip() -> None:
+    """Compile what splits messages and collects their text, by doing so with none."""
+    from analyzer.sip import _kernels
+
+    data, span, spans = _read(np.uint8), _read(np.int64), _made(np.int64, 2)
+    one, column = _made(np.int64, 1), _made(np.uint8, 1)
+    _kernels.split(
+        data, span, span, span, spans, spans, column, spans, _made(np.int64, 3), column, one, one,
+        _made(np.int64, 2), np.zeros(4, np.int64),
+    )  # fmt: skip
+    codes, hashes, offsets = _made(np.int32, 1), _made(np.uint64, 1), np.zeros(1, np.int64)
+    _kernels.encode(data, one, one, codes, codes, hashes, offsets, column, 0)
+    _kernels.rehash(codes, hashes, 0)
+    _kernels.append_texts(data, one, one, column, offsets, column)
+
+
+def compile_streams() -> None:
+    """Compile what puts the segments of TCP streams in order, by doing so with none."""
+    from analyzer.sip import _stream_kernels as kernels
+
+    table, data, pool = _made(np.int64, 2), _made(np.uint8, 1), np.full(kernels.POOL, NONE, np.int64)
+    books = kernels.Books(table, table, _made(np.int64, 1), pool, data, _read(np.uint8), table, data, table)
+    kernels.run(books, _read(np.int64, 2), _read(np.uint8), np.zeros(kernels.RECORD, np.int64), 0, False)
+    kernels.compact(books, data)
+    kernels.fill_slots(books)
+
+
+def _made(dtype: "DTypeLike", dimensions: int) -> "NDArray[Any]":
+    """Return an array without elements, to write into."""
+    return np.zeros((0,) * dimensions, dtype)
+
+
+def _read(dtype: "DTypeLike", dimensions: int = 1) -> "NDArray[Any]":
+    """Return an array without elements, to read from."""
+    array = _made(dtype, dimensions)
+    array.flags.writeable = False
+    return array
+
+
+GROUPS = {"sip": compile_sip, "streams": compile_streams}
+
+if __name__ == "__main__":
+    main()
