@@ -96,9 +96,10 @@ def _level(requests: pd.DataFrame, success: "Truth") -> "NDArray[np.int8]":
 
 
 def dialled_calls(requests: pd.DataFrame) -> pd.DataFrame:
-    """Return the INVITEs that dial a number, but for those of servers, with the columns number, prefix and abroad.
+    """Return what the INVITEs that dial a number dial, but for those of servers: bout, number, prefix and abroad.
 
-    The column wanted says of each number whether anybody dialled it with a prefix that leads abroad.
+    The index is that of requests. The column wanted says of each number whether anybody dialled it with a prefix that
+    leads abroad.
     """
     calls = ((requests["method"] == "INVITE") & ~requests["from_server"]).to_numpy()
     column = requests["uri_user"]
@@ -111,11 +112,15 @@ def dialled_calls(requests: pd.DataFrame) -> pd.DataFrame:
     rows = np.flatnonzero(place[codes] >= 0)
     found, at = [parts.get(text, _NOTHING) for text in texts], place[codes[rows]]
     wanted = {part.number for part in found if leads_abroad(part.prefix)}
-    return requests.take(rows).assign(
-        number=_spread([part.number for part in found], at),
-        prefix=_spread([part.prefix for part in found], at),
-        abroad=np.array([part.abroad for part in found], np.bool_)[at],
-        wanted=np.array([part.number in wanted for part in found], np.bool_)[at],
+    return (
+        requests[["bout"]]
+        .take(rows)
+        .assign(
+            number=_spread([part.number for part in found], at),
+            prefix=_spread([part.prefix for part in found], at),
+            abroad=np.array([part.abroad for part in found], np.bool_)[at],
+            wanted=np.array([part.number in wanted for part in found], np.bool_)[at],
+        )
     )
 
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
@@ -63,6 +65,42 @@ def categorical(codes: "NDArray[Any]", texts: pa.Array) -> "pd.Categorical[Any]"
 def words(texts: pa.Array) -> "pd.Index[Any]":
     """Return Arrow text as an index of dtype str."""
     return pd.Index(pd.array(texts, dtype="str"))
+
+
+def told(column: "tuple[Numbers, pa.Array]", tell: "Callable[[str], str | None]") -> "tuple[Numbers, pa.Array]":
+    """Return what is said of the texts of a coded column; only those that occur are asked about, each once."""
+    codes, texts = column
+    used = np.flatnonzero(np.bincount(codes + 1, minlength=len(texts) + 1)[1:])
+    said = pa.array([tell(text) for text in texts.take(pa.array(used)).to_pylist()], texts.type).dictionary_encode()
+    number = np.full(len(texts) + 1, MISSING, np.int64)
+    number[used] = said.indices.fill_null(MISSING).to_numpy()
+    return number[codes], said.dictionary
+
+
+def numbered(*columns: "NDArray[Any]") -> "Numbers":
+    """Return a number for each row, from 0: the same for rows that are equal in all columns of codes or numbers."""
+    numbers = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        codes = pd.factorize(column)[0]
+        numbers = pd.factorize(numbers * (int(codes.max(initial=0)) + 1) + codes)[0]
+    return numbers
+
+
+def codes_of(values: "pd.Series[Any]") -> "NDArray[Any]":
+    """Return the codes of a category, MISSING where there is no value."""
+    return values.cat.codes.to_numpy()
+
+
+def any_in(groups: "Numbers", mask: "Truth") -> "Truth":
+    """Say of each row whether any row of its group is masked."""
+    having = np.zeros(int(groups.max(initial=0)) + 1, np.bool_)
+    having[groups[mask]] = True
+    return having[groups]
+
+
+def sum_in(groups: "Numbers", mask: "Truth") -> "Numbers":
+    """Return for each row how many rows of its group are masked."""
+    return np.bincount(groups[mask], minlength=int(groups.max(initial=0)) + 1)[groups]
 
 
 def pairs(groups: "Numbers", codes: "Numbers") -> "tuple[Numbers, Numbers]":

@@ -6,7 +6,6 @@ does not change its set-up on the way. Columns are compared as codes; a key is w
 """
 
 import re
-from collections.abc import Callable
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyzer.grouping import MISSING, coded, pairs, place
+from analyzer.grouping import MISSING, coded, pairs, place, told
 from analyzer.handwriting import handwriting
 
 if TYPE_CHECKING:
@@ -93,16 +92,6 @@ def _wide(rows: pd.DataFrame) -> "NDArray[np.bool_]":
     return np.bincount(targets, minlength=int(bouts.max(initial=0)) + 1) > SWEEPING
 
 
-def _told(column: "Coded", tell: Callable[[str], str | None]) -> "Coded":
-    """Return what is said of the texts of a column; only those that occur are asked about, each once."""
-    codes, texts = column
-    used = np.flatnonzero(np.bincount(codes + 1, minlength=len(texts) + 1)[1:])
-    said = pa.array([tell(text) for text in texts.take(pa.array(used)).to_pylist()], _TEXT).dictionary_encode()
-    number = np.full(len(texts) + 1, MISSING, np.int64)
-    number[used] = said.indices.fill_null(MISSING).to_numpy()
-    return number[codes], said.dictionary
-
-
 def _stacked(*columns: "Coded") -> "Coded":
     """Return columns, one below the other, with the texts of all."""
     words = pa.concat_arrays([texts for _, texts in columns]).dictionary_encode()
@@ -133,15 +122,15 @@ class _First:
     def leaks(self) -> "list[tuple[Numbers, pa.Array]]":
         """Return the addresses that give the sender's own set-up away: neither the packet's nor the target's."""
         columns = [coded(self._rows[name]) for name in ("via_host", "contact", "sdp_origin", "media")]
-        hosts, texts = _stacked(*(_told(column, _address) for column in columns))
+        hosts, texts = _stacked(*(told(column, _address) for column in columns))
         row = np.tile(np.arange(len(self._rows)), len(columns))
         row, hosts = row[hosts >= 0], hosts[hosts >= 0]
         for codes, own in (self._source, self._destination):
             foreign = hosts != place(own, texts)[codes[row]]
             row, hosts = row[foreign], hosts[foreign]
-        leaked, hosts = _told((hosts, texts), lambda host: host if _tells(host) else None), texts
+        leaked, hosts = told((hosts, texts), lambda host: host if _tells(host) else None), texts
         hand, hands = self._hand
-        own_set_up = _told(leaked, lambda host: None if host in _BUILT_IN else host)
+        own_set_up = told(leaked, lambda host: None if host in _BUILT_IN else host)
         bout = self._bout[row]
         return [_keys(bout, "leak:", own_set_up), _keys(bout, "setup:", leaked, "/", (hand[row], hands))]
 
@@ -161,12 +150,12 @@ class _First:
             varied[used[column[uses] != column[example[used]]]] = True
             shared &= varied
         codes = np.where(shared[codes], codes, MISSING)
-        return _keys(self._bout, "token:", _told((codes, texts), lambda text: None if text in _FIXED else text))
+        return _keys(self._bout, "token:", told((codes, texts), lambda text: None if text in _FIXED else text))
 
     def decoded(self) -> "tuple[Numbers, pa.Array]":
         """Return the targets that a SIPVicious tag names though the packet went elsewhere (a NAT, or an anonymiser)."""
         target, texts = coded(self._rows["tag_target"])
-        hosts, names = _told((target, texts), lambda text: text.rsplit(":", 1)[0].strip("[]"))
+        hosts, names = told((target, texts), lambda text: text.rsplit(":", 1)[0].strip("[]"))
         codes, own = self._destination
         elsewhere = (codes < 0) | (place(names, own)[hosts] != codes)
         return _keys(self._bout, "decoded:", (np.where(elsewhere, target, MISSING), texts))
@@ -178,7 +167,7 @@ class _First:
         account, accounts = coded(self._rows["to_user"])
         register = (self._rows["method"] == "REGISTER").to_numpy()
         own = register & (user >= 0) & (place(accounts, texts)[account] == user)
-        wordy = _told((np.where(own, MISSING, user), texts), lambda text: text if _is_made_up(text) else None)
+        wordy = told((np.where(own, MISSING, user), texts), lambda text: text if _is_made_up(text) else None)
         name = np.where(name < 0, len(names), name)
         return _keys(self._bout, "identity:", wordy, "|", (name, pa.concat_arrays([names, pa.array([""], _TEXT)])))
 
@@ -186,7 +175,7 @@ class _First:
         """Return the handwriting with whom it was sent to: the network (a /24, or a /64) where the bout sweeps."""
         hosts, names = self._destination
         sweeping = wide[self._bout]
-        networks = _told((np.where(sweeping, hosts, MISSING), names), _network)
+        networks = told((np.where(sweeping, hosts, MISSING), names), _network)
         both, texts = _stacked((np.where(sweeping, MISSING, hosts), names), networks)
         target = np.maximum(both[: len(hosts)], both[len(hosts) :])
         hand, hands = self._hand

@@ -1,12 +1,23 @@
 """Looking for accounts: one source, many names, none of them its own."""
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
-from analyzer.evidence import CHALLENGED, NO_REPLY, RANG, describe, per_bout
+from analyzer.evidence import CHALLENGED, NO_REPLY, RANG, between, describe, per_bout
+from analyzer.grouping import any_in, coded, codes_of, numbered, sum_in, told
 from analyzer.tables import ATTACKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Truth = NDArray[np.bool_]
+
+_COLUMNS = ("bout", "account", "destination", "method", "level", "accepted", "authorized", "pursued")
+_CONTACT = re.compile(r"(?:@|sips?:)([^;>@\s]+)(?:[;>\s]|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +42,24 @@ class Enumeration:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout that tries enough accounts of others."""
-        asked = requests[requests["account"].notna() & ~requests["from_server"]]
-        owner = asked["account"].astype("str") + "\0" + asked["destination"].astype("str")
-        asked = asked.assign(owner=owner.astype("category"))
-        owned = _any(asked, asked["accepted"] | asked["authorized"] | asked["pursued"] | (asked["level"] >= RANG))
+        asked = requests.loc[requests["account"].notna() & ~requests["from_server"], list(_COLUMNS)]
+        if asked.empty:
+            return ATTACKS.empty()
+        owner = numbered(asked["bout"].to_numpy(), codes_of(asked["account"]), codes_of(asked["destination"]))
+        served = asked["accepted"] | asked["authorized"] | asked["pursued"] | (asked["level"] >= RANG)
+        owned = pd.Series(any_in(owner, served.to_numpy()), index=asked.index)
         tried = ~owned & ~asked["method"].isin(["MESSAGE", "NOTIFY"])
         strange, every = per_bout(asked, tried, "account"), per_bout(asked, tried | owned, "account")
-        heard = _any(asked, asked["level"] > NO_REPLY)
-        silent, crowd = per_bout(asked, tried & ~heard, "account"), _contacts(asked, tried & ~heard)
-        strange = strange - silent.where(crowd >= self.crowd * silent, 0)
         found = (strange >= self.accounts) & (strange >= self.share * every)
-        rows = asked[asked["bout"].map(found).astype(bool) & (tried | _bare(asked))]
+        if not found.any():
+            return ATTACKS.empty()
+        unheard = tried & ~any_in(owner, asked["level"].to_numpy() > NO_REPLY) & _of(asked, found)
+        silent, crowd = per_bout(asked, unheard, "account"), _contacts(requests, asked, unheard)
+        strange = strange - silent.where(crowd >= self.crowd * silent, 0)
+        found &= (strange >= self.accounts) & (strange >= self.share * every)
+        guilty = _of(asked, found)
+        guilty &= tried | _bare(requests, asked, guilty & ~tried)
+        rows = requests.loc[guilty.index[guilty]]
         if rows.empty:
             return ATTACKS.empty()
         confidence = 0.8 + 0.18 * (strange / self.sure).clip(upper=1)
@@ -49,33 +67,46 @@ class Enumeration:
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
 
 
-def _any(rows: pd.DataFrame, mask: "pd.Series[bool]") -> "pd.Series[bool]":
-    """Say of each row whether any row of the same bout and account is masked."""
-    return mask.groupby([rows["bout"], rows["owner"]], observed=True).transform("any").astype(bool)
+def _of(rows: pd.DataFrame, bouts: "pd.Series[bool]") -> "pd.Series[bool]":
+    """Say which rows are of those bouts."""
+    return rows["bout"].isin(bouts.index[bouts])
 
 
-def _bare(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Say which requests ask without credentials in a call in which none follow: no telephone leaves it at that.
+def _bare(requests: pd.DataFrame, asked: pd.DataFrame, mask: "pd.Series[bool]") -> "pd.Series[bool]":
+    """Say which of the masked ask without credentials in a call in which none follow: no telephone leaves it at that.
 
     They belong to the enumeration of an account that was guessed, and perhaps taken over, later.
     """
-    pursued = rows["call_id"].isin(rows.loc[rows["authorized"], "call_id"])
-    return ~rows["authorized"] & ~pursued & (rows["level"] < RANG) & (rows["method"] == "REGISTER")
+    bare = mask & ~asked["authorized"] & (asked["level"] < RANG) & (asked["method"] == "REGISTER")
+    if not bare.any():
+        return bare
+    calls = requests["call_id"]
+    rows = bare.index[bare]
+    pursued = calls.loc[rows].isin(calls.loc[asked.index[asked["authorized"]]])
+    bare.loc[rows[pursued]] = False
+    return bare
 
 
-def _contacts(rows: pd.DataFrame, mask: "pd.Series[bool]") -> "pd.Series[int]":
+def _contacts(requests: pd.DataFrame, asked: pd.DataFrame, mask: "pd.Series[bool]") -> "pd.Series[int]":
     """Return how many different addresses and ports the masked rows of each bout ask to be reached at."""
-    host = rows["contact"].astype("str").str.extract(r"(?:@|sips?:)([^;>@\s]+)(?:[;>\s]|$)", expand=False)
-    return per_bout(rows.assign(contact=host), mask, "contact")
+    rows = np.flatnonzero(mask)
+    host = np.full(len(asked), -1, np.int64)
+    host[rows], _ = told(coded(requests["contact"].loc[asked.index[rows]]), _host)
+    return per_bout(asked.assign(host=host), mask, "host")
 
 
-def _different(rows: pd.DataFrame) -> "pd.Series[bool]":
+def _host(contact: str) -> str | None:
+    found = _CONTACT.search(contact)
+    return found[1] if found else None
+
+
+def _different(rows: pd.DataFrame) -> "Truth":
     """Say which accounts the answers gave away: challenged or rung where most were told that they do not exist.
 
     A server that answers all alike gives nothing away (Asterisk's alwaysauthreject).
     """
-    unknown = rows["answer"].isin([404, 403, 410, 604, 480]).fillna(value=False).astype(bool)
-    exists = rows["level"].isin([CHALLENGED]) | rows["answer"].between(200, 299).fillna(value=False).astype(bool)
-    target = [rows["bout"], rows["destination"], rows["method"]]
-    known = exists.groupby(target, observed=True).transform("sum")
-    return exists & (known < unknown.groupby(target, observed=True).transform("sum"))
+    answer = rows["answer"].to_numpy(dtype=np.int64, na_value=0)
+    unknown = np.isin(answer, (404, 403, 410, 604, 480))
+    exists = ((rows["level"] == CHALLENGED) | between(rows["answer"], 200, 299)).to_numpy()
+    target = numbered(rows["bout"].to_numpy(), codes_of(rows["destination"]), codes_of(rows["method"]))
+    return exists & (sum_in(target, exists) < sum_in(target, unknown))

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from analyzer.evidence import RANG, REPLIED, describe
+from analyzer.grouping import codes_of, count_distinct, numbered, sum_in
 from analyzer.tables import ATTACKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,24 +44,33 @@ class Flood:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout with at least one window of flooding."""
-        asked = requests[~requests["from_server"] & ~requests["authorized"] & ~requests["tool"].isin(self.testers)]
-        again = asked["repeated"].groupby(asked["bout"]).transform("mean")
-        asked = asked[~asked["repeated"] | (again > self.replayed)]
-        window = asked["time"].astype("int64") // int(self.window.total_seconds() * 1e9)
-        key = [asked["bout"], asked["destination"], window]
-        served = asked["accepted"] | asked["pursued"] | (asked["level"] >= RANG) | (asked["level"] == REPLIED)
-        size = served.groupby(key, observed=True).transform("size")
-        full = size >= self.requests
-        asked, served, size = asked[full], served[full], size[full]
-        if asked.empty:
+        asked = ~requests["from_server"] & ~requests["authorized"] & ~requests["tool"].isin(self.testers)
+        rows = np.flatnonzero(asked & requests["destination"].notna())
+        bout = requests["bout"].to_numpy()
+        rows = rows[_size(bout[rows]) >= self.requests]
+        repeated = requests["repeated"].to_numpy()[rows]
+        again = sum_in(bout[rows], repeated) / _size(bout[rows])
+        rows = rows[~repeated | (again > self.replayed)]
+        rows, size = self._flooding(requests, rows)
+        if not len(rows):
             return ATTACKS.empty()
-        key = [part[full] for part in key]
-        success = served.groupby(key, observed=True).transform("mean")
-        accounts = asked["account"].astype("str").fillna("").groupby(key, observed=True).transform("nunique")
-        flooding = (success <= self.success) & (accounts <= self.same * size)
-        rows = asked[flooding]
-        if rows.empty:
-            return ATTACKS.empty()
-        peak = size[flooding].groupby(rows["bout"]).max()
+        peak = pd.Series(size).groupby(bout[rows]).max()
         confidence = 0.7 + 0.25 * (peak / self.sure).clip(upper=1)
-        return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
+        return describe(requests.take(rows), kind=self.kind, technique=self.technique, confidence=confidence)
+
+    def _flooding(self, requests: pd.DataFrame, rows: "Numbers") -> "tuple[Numbers, Numbers]":
+        """Return which of rows are in a window of flooding, and how many requests each of these windows has."""
+        asked = requests[["bout", "destination", "time", "accepted", "pursued", "level", "account"]].take(rows)
+        window = asked["time"].to_numpy(dtype="datetime64[ns]").view(np.int64) // int(self.window.total_seconds() * 1e9)
+        key = numbered(asked["bout"].to_numpy(), codes_of(asked["destination"]), window)
+        served = asked["accepted"] | asked["pursued"] | (asked["level"] >= RANG) | (asked["level"] == REPLIED)
+        size = _size(key)
+        success = sum_in(key, served.to_numpy()) / size
+        accounts = count_distinct(key, codes_of(asked["account"]).astype(np.int64) + 1, len(key))[key]
+        flooding = (size >= self.requests) & (success <= self.success) & (accounts <= self.same * size)
+        return rows[flooding], size[flooding]
+
+
+def _size(groups: "Numbers") -> "Numbers":
+    """Return for each row how many rows its group has."""
+    return np.bincount(groups)[groups] if len(groups) else groups

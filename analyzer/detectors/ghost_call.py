@@ -31,8 +31,10 @@ class GhostCall:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout of ghost calls."""
-        calls = requests[(requests["method"] == "INVITE") & ~requests["from_server"] & ~requests["repeated"]]
-        calls = calls[(calls["level"] >= RANG) & ~calls["authorized"]]
+        reached = (requests["method"] == "INVITE") & (requests["level"] >= RANG)
+        calls = requests[reached & ~requests["from_server"] & ~requests["repeated"] & ~requests["authorized"]]
+        if calls.empty:
+            return ATTACKS.empty()
         known = requests.loc[requests["accepted"], "bout"].unique()
         calls = calls[~calls["bout"].isin(known)]
         calls = calls[self._pretending(calls)]

@@ -30,15 +30,16 @@ class KnownTool:
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout in which a tool was recognised."""
         # A proxy that hands a scanner's request on is not the scanner.
-        rows = requests[(requests["tool_confidence"].fillna(0) >= self.confidence) & ~requests["from_server"]]
-        rows = rows[~rows["tool"].isin(self.testers)]
+        known = (requests["tool_confidence"] >= self.confidence) & ~requests["tool"].isin(self.testers)
+        rows = requests[known & ~requests["from_server"]]
         if rows.empty:
             return ATTACKS.empty()
         dual = rows["tool"].isin(self.administrators)
         asking = (rows["method"] != "OPTIONS").groupby(rows["bout"]).any()
         targets = per_bout(rows, dual, "destination").reindex(asking.index)
         around = (targets > self.watched) & (rows.groupby("bout").size().lt(self.rounds * targets))
-        rows = rows[~dual | rows["bout"].map(asking | around).astype(bool)]
+        if dual.any():
+            rows = rows[~dual | rows["bout"].map(asking | around).astype(bool)]
         if rows.empty:
             return ATTACKS.empty()
         calls = dialled_calls(requests).loc[lambda calls: calls["wanted"] & calls.index.isin(rows.index)]

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from analyzer.evidence import RANG, REPLIED, describe, dialled_calls
+from analyzer.grouping import any_in, sum_in
 from analyzer.tables import ATTACKS
 
 
@@ -31,20 +33,22 @@ class Probe:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one suspicion for each bout that only probes."""
-        bout = requests["bout"]
+        bout, level = requests["bout"].to_numpy(), requests["level"].to_numpy()
         customer = requests["accepted"] | requests["authorized"] | requests["pursued"] | requests["from_server"]
-        insisting = requests["repeated"] & (requests["level"] < RANG)
-        size = bout.groupby(bout).transform("size")
-        watching = (requests["level"] == REPLIED) & (size > 1)
-        ordinary = (customer | insisting | watching).groupby(bout).transform("any")
-        rows = requests[~ordinary & (size <= self.most)]
-        calls = dialled_calls(requests).loc[lambda calls: calls["wanted"] & calls.index.isin(rows.index)]
-        led = calls[calls["prefix"].str.len().gt(0) & (calls["prefix"] != "+")]
+        insisting = requests["repeated"].to_numpy() & (level < RANG)
+        size = np.bincount(bout)[bout] if len(bout) else bout
+        watching = (level == REPLIED) & (size > 1)
+        probing = ~any_in(bout, customer.to_numpy() | insisting | watching) & (size <= self.most)
+        if not probing.any():
+            return ATTACKS.empty()
+        calls = dialled_calls(requests).loc[lambda calls: calls["wanted"] & probing[calls.index]]
+        led = calls[~calls["prefix"].isin(["", "+"])]
         # Who is put through without a prefix was known to the dial plan.
-        served = (rows["level"] >= RANG) & ~rows.index.isin(led.index)
-        rows = rows[~served.groupby(rows["bout"]).transform("any")]
-        reached = (rows["level"] >= RANG).groupby(rows["bout"]).transform("mean")
-        rows = rows[(reached < self.served) | (size.reindex(rows.index) == 1)]
+        served = level >= RANG
+        reached = sum_in(bout, served) / size
+        served[led.index] = False
+        probing &= ~any_in(bout, served) & ((reached < self.served) | (size == 1))
+        rows = requests[probing]
         if rows.empty:
             return ATTACKS.empty()
         rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))

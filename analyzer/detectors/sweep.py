@@ -3,10 +3,17 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
-from analyzer.evidence import REPLIED, describe, per_bout
+from analyzer.evidence import REPLIED, between, describe, per_bout
+from analyzer.grouping import codes_of, numbered
 from analyzer.tables import ATTACKS
+
+_COLUMNS = (
+    "bout", "destination", "destination_port", "repeated", "accepted", "pursued", "level", "method", "answer",
+    "account",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +38,10 @@ class Sweep:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout that visits enough strangers."""
-        target = requests["destination"].astype("str") + " " + requests["destination_port"].astype("str")
-        asked = requests.assign(target=target.astype("category"))
-        asked = asked[~asked["from_server"]]
+        asked = requests.loc[~requests["from_server"], list(_COLUMNS)]
+        destination = codes_of(asked["destination"])
+        target = np.where(destination < 0, -1, numbered(destination, asked["destination_port"].to_numpy()))
+        asked = asked.assign(target=target)
         fresh = ~asked["repeated"]
         welcome = asked["accepted"] | asked["pursued"] | (asked["level"] > REPLIED + 1)
         total = per_bout(asked, fresh, "target")
@@ -41,9 +49,11 @@ class Sweep:
         rounds = asked[fresh].groupby("bout").size() / total
         customers = 1 - cold / total.where(total > 0)
         swept = (cold >= self.targets) & (rounds <= self.rounds) & (customers < self.served)
+        if not swept.any():
+            return ATTACKS.empty()
         steady = _steady(asked[fresh])
         swept &= ~steady.reindex(swept.index, fill_value=False)
-        rows = asked[asked["bout"].map(swept).astype(bool)]
+        rows = requests[asked["bout"].isin(swept.index[swept]).reindex(requests.index, fill_value=False)]
         if rows.empty:
             return ATTACKS.empty()
         confidence = 0.8 + 0.18 * (cold / self.sure).clip(upper=1)
@@ -56,7 +66,7 @@ def _steady(requests: pd.DataFrame) -> "pd.Series[bool]":
     That is a server that watches over its registered telephones, each at its own contact (RFC 3261 11).
     """
     watch = requests[requests["method"] == "OPTIONS"]
-    good = watch["answer"].between(200, 299).fillna(value=False).astype(bool)
+    good = between(watch["answer"], 200, 299)
     named = per_bout(watch, good, "account") > 0.5 * per_bout(watch, good | ~good, "destination").clip(lower=1)
     answered = good.groupby(watch["bout"]).mean() > 0.5
     return named & answered.reindex(named.index, fill_value=False)

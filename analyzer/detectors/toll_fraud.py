@@ -1,12 +1,17 @@
 """Toll fraud: trying to place chargeable calls, one dial prefix after another."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from analyzer.evidence import CHALLENGED, RANG, describe, dialled_calls, per_bout
+from analyzer.grouping import codes_of, count_distinct, numbered
 from analyzer.tables import ATTACKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +43,28 @@ class TollFraud:
         calls = dialled_calls(requests)
         if calls.empty:
             return ATTACKS.empty()
-        customer = calls["bout"].map(self._customers(requests)).astype(bool)
-        prefixes = calls.groupby(["bout", "number"])["prefix"].transform("nunique")
-        varied = prefixes >= pd.Series(self.prefixes, index=calls.index).mask(customer, self.customer_prefixes)
-        refused = (calls["level"] < RANG) & ~calls["authorized"] & ~calls["pursued"] & ~customer
+        asked = requests[["uri_user", "level", "authorized", "pursued"]].loc[calls.index]
+        calls = calls.assign(uri_user=asked["uri_user"])
+        customer = self._customers(requests)[calls["bout"].to_numpy()]
+        wanted = numbered(calls["bout"].to_numpy(), codes_of(calls["number"]))
+        prefixes = count_distinct(wanted, codes_of(calls["prefix"]).astype(np.int64), len(calls))[wanted]
+        varied = prefixes >= np.where(customer, self.customer_prefixes, self.prefixes)
+        refused = (asked["level"] < RANG) & ~asked["authorized"] & ~asked["pursued"] & ~customer
         abroad = per_bout(calls, refused & calls["abroad"], "uri_user")
         insisting = (abroad >= self.refused) & (abroad >= self.share * per_bout(calls, refused | True, "uri_user"))
-        guilty = varied.groupby(calls["bout"]).any() | insisting
-        rows = calls[calls["bout"].map(guilty).astype(bool) & (varied | ~customer)]
+        guilty = pd.Series(varied).groupby(calls["bout"].to_numpy()).any() | insisting
+        rows = calls[calls["bout"].isin(guilty.index[guilty]) & (varied | ~customer)]
         if rows.empty:
             return ATTACKS.empty()
-        effort = pd.concat([prefixes.groupby(calls["bout"]).max(), abroad], axis=1).max(axis=1)
+        effort = pd.concat([pd.Series(prefixes).groupby(calls["bout"].to_numpy()).max(), abroad], axis=1).max(axis=1)
         confidence = 0.75 + 0.23 * (effort / self.sure).clip(upper=1)
+        rows = requests.loc[rows.index].assign(number=rows["number"], prefix=rows["prefix"])
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence, accounts="from_user")
 
-    def _customers(self, requests: pd.DataFrame) -> "pd.Series[bool]":
-        """Say of which bouts the credentials were accepted, and not after guessing them."""
+    def _customers(self, requests: pd.DataFrame) -> "NDArray[np.bool_]":
+        """Say of each bout, by its number, whether its credentials were accepted, and not after guessing them."""
         refused = requests["authorized"] & requests["level"].le(CHALLENGED) & requests["answer"].notna()
-        thief = refused.groupby(requests["bout"]).sum() >= self.thefts
-        return requests.groupby("bout")["accepted"].any() & ~thief
+        bout = requests["bout"].to_numpy()
+        thefts = np.bincount(bout[refused], minlength=int(bout.max(initial=0)) + 1)
+        accepted = np.bincount(bout[requests["accepted"]], minlength=len(thefts)) > 0
+        return accepted & (thefts < self.thefts)
