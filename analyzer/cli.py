@@ -33,12 +33,14 @@ _most_bytes = click.option(
 )
 
 
+_allow = click.option("--allow", metavar="FILE", multiple=True, help="A text file of addresses known to be good.")
+_geoip = click.option("--geoip", metavar="FILE", multiple=True, help="An MMDB file that says where addresses are from.")
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Show no bar and no answer, only what goes wrong.")
 
 
 def _reading(command: Callable[..., None]) -> Callable[..., None]:
     """Add what all commands that read captures take."""
-    for option in (_quiet, _most_bytes, _keylog, _engine, _signatures, _settings, _captures):
+    for option in (_quiet, _most_bytes, _keylog, _engine, _geoip, _allow, _signatures, _settings, _captures):
         command = option(command)
     return command
 
@@ -143,10 +145,22 @@ def _analyze(work: "Work", captures: tuple[str, ...], settings: str | None, **op
     return analyze(captures, detectors=_detectors(settings), progress=work, **options)
 
 
-def _read(work: "Work", captures: tuple[str, ...], settings: str | None, **options: Any) -> "Reading":
+def _read(
+    work: "Work",
+    captures: tuple[str, ...],
+    settings: str | None,
+    allow: tuple[str, ...],
+    geoip: tuple[str, ...],
+    **options: Any,
+) -> "Reading":
+    from analyzer.allow import load_allowed
+    from analyzer.places import load_places
     from analyzer.reading import read_captures
 
-    _detectors(settings)  # what is wrong with the settings is said by every command
+    # What is wrong with these files is said by every command.
+    _detectors(settings)
+    load_allowed(*allow)
+    load_places(*geoip)
     return read_captures(captures, progress=work, **options)
 
 

@@ -320,11 +320,12 @@ class _Narrator:
         return [Line("advice", text) for text in [*told, *self.blocking()]]
 
     def blocking(self) -> list[str]:
-        proven = self.attackers["proven"].notna()
+        proven, allowed = self.attackers["proven"].notna(), self.attackers["allowed"].notna()
         told = []
         for chosen, may in (
-            (proven, "proven by a reply and may be blocked for a time"),
-            (~proven, "not proven and may be forged: do not block on this alone"),
+            (allowed, "on your allow-list: do not block, but find out what happened there"),
+            (proven & ~allowed, "proven by a reply and may be blocked for a time"),
+            (~proven & ~allowed, "not proven and may be forged: do not block on this alone"),
         ):
             addresses = self.attackers.loc[chosen, "source"].astype("str").map(quoted).tolist()
             if addresses:
