@@ -40,6 +40,8 @@ def analyze(  # noqa: PLR0913
     signatures: Sequence[str | Path] = (),
     allow: Files = (),
     geoip: Files = (),
+    threads: int | None = None,
+    jobs: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Analysis:
     """Read captures, find the attacks in them, join them to campaigns and judge the sources.
@@ -54,7 +56,11 @@ def analyze(  # noqa: PLR0913
         signatures: files with more tools to recognise, in the form of analyzer/tools/signatures.toml.
         allow: one or more files that name the known-good addresses, in the form that analyzer.allow describes.
         geoip: one or more MMDB files that say where addresses are from (see analyzer.places).
-        progress: called with how far reading has come, after each block.
+        threads: how many threads parse beside the one that decodes; as many as there are processors, up to 8, without.
+        jobs: how many processes read captures in parallel; without it as many as are worth while: one for each 512 MiB
+            of captures (4 MiB with scapy, 1 MiB with pyshark), and no more than processors. Standard input is read by
+            this process. The tables depend neither on threads nor on jobs.
+        progress: called with how far reading has come, after each block; with several jobs, after each capture.
 
     Raises:
         CaptureError: a capture is missing, unreadable, or none.
@@ -71,7 +77,14 @@ def analyze(  # noqa: PLR0913
 
     known, places = load_allowed(*_files(allow)), load_places(*_files(geoip))
     reading = read_captures(
-        captures, engine=engine, keylog=keylog, most_bytes=most_bytes, signatures=signatures, progress=progress
+        captures,
+        engine=engine,
+        keylog=keylog,
+        most_bytes=most_bytes,
+        signatures=signatures,
+        threads=threads,
+        jobs=jobs,
+        progress=progress,
     )
     messages = reading.messages
     opening = opening_requests(messages)

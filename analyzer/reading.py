@@ -1,15 +1,17 @@
 """Captures to messages, anomalies, and the fate of every packet."""
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from analyzer.errors import SettingsError
+from analyzer.errors import CaptureError, SettingsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 MOST_THREADS = 8
 """How many threads parse unless more are asked for: with more, decoding is what takes the time."""
+BLOCK_BYTES = 8 << 20
+"""How many bytes the native engine decodes at a time; as many blocks as there are threads wait in memory, and two."""
+BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
+"""How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
 Captures = str | Path | Iterable[str | Path]
 
 
@@ -72,6 +78,7 @@ def read_captures(  # noqa: PLR0913
     most_bytes: int | None = None,
     signatures: Sequence[str | Path] = (),
     threads: int | None = None,
+    jobs: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Reading:
     """Return the messages and anomalies of captures, and the fate of every packet in them.
@@ -85,13 +92,20 @@ def read_captures(  # noqa: PLR0913
     paths = find_captures(
         [captures] if isinstance(captures, str | Path) else captures, foreign=engine in READERS_OF_ANYTHING
     )
-    decode, known = _decoder(engine, keylog, most_bytes), load_signatures(*signatures)
+    known = load_signatures(*signatures)
+    decode = _decoder(engine, keylog, most_bytes)
     tallies = [_Tally(path) for path in paths]
     watch = _Watch(tallies, progress)
-    with _Parsers(_count_threads(threads)) as parsers:
-        for tally in tallies:
-            _read_capture(tally, decode, parsers, watch)
+    processes = _count_jobs(jobs, engine, tallies)
+    if processes > 1:
+        each = max(1, _count_processors() // processes) if threads is None else _count_threads(threads)
+        tallies = _read_apart(tallies, (engine, keylog, most_bytes, each), processes, watch)
+    else:
+        with _Parsers(_count_threads(threads)) as parsers:
+            for tally in tallies:
+                _read_capture(tally, decode, parsers, watch)
     reading = _assemble(tallies)
+    _give_back()
     return replace(reading, messages=follow(recognise(reading.messages, known)))
 
 
@@ -102,6 +116,7 @@ def _assemble(tallies: "Sequence[_Tally]") -> Reading:
     from analyzer.sip.parts import assemble
     from analyzer.tables import ANOMALIES, CAPTURES, FATES, MESSAGES
 
+    _give_back()
     fates = [row for tally in tallies for row in tally.fates()]
     return Reading(
         messages=assemble(MESSAGES, [part for tally in tallies for part in tally.messages], by_time=True),
@@ -127,16 +142,67 @@ def _decoder(engine: str, keylog: str | Path | None, most_bytes: int | None) -> 
     for name in options:
         if OPTIONS[name] != engine:
             raise SettingsError(f"{name} needs the engine {OPTIONS[name]}, not {engine}")
+    if engine == "native":
+        options["block_bytes"] = BLOCK_BYTES
     return partial(decode, **options) if options else decode
+
+
+def _count_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _count_threads(threads: int | None) -> int:
     """Return how many threads parse: those asked for, or as many as there are processors for, up to MOST_THREADS."""
     if threads is None:
-        return min(len(os.sched_getaffinity(0)), MOST_THREADS)
+        return min(_count_processors(), MOST_THREADS)
     if threads < 1:
         raise SettingsError(f"{threads} threads cannot parse anything; ask for 1 or more")
     return threads
+
+
+def _count_jobs(jobs: int | None, engine: str, tallies: "Sequence[_Tally]") -> int:
+    """Return how many processes read: those asked for, or as many as there is work and are processors for."""
+    if jobs is None:
+        jobs = max(1, min(_count_processors(), sum(tally.bytes or 0 for tally in tallies) // BYTES_PER_JOB[engine]))
+    if jobs < 1:
+        raise SettingsError(f"{jobs} jobs cannot read anything; ask for 1 or more")
+    return min(jobs, len(tallies))
+
+
+def _read_apart(
+    tallies: "Sequence[_Tally]", options: tuple[Any, ...], processes: int, watch: "_Watch"
+) -> "list[_Tally]":
+    """Read captures in processes of their own, standard input in this one; return their tallies in the same order."""
+    from analyzer.capture import STDIN
+    from analyzer.workers import EndedError, run
+
+    tasks = [(tally.path, *options) for tally in tallies if tally.path != STDIN]
+    done: list[_Tally] = []
+    with closing(run("analyzer.reading:_read_alone", tasks, processes=processes)) as results:
+        for tally in tallies:
+            try:
+                read = _read_alone(tally.path, *options) if tally.path == STDIN else next(results)
+            except EndedError as error:
+                problem = f"the process that read it ended {error}; read it with one job"
+                raise CaptureError(tally.name, problem) from error
+            done.append(read)
+            watch.exchange(tally, read)
+    return done
+
+
+def _read_alone(path: Path, engine: str, keylog: str | Path | None, most_bytes: int | None, threads: int) -> "_Tally":
+    """Return the tally of a capture, with options as read_captures() has them."""
+    tally = _Tally(path)
+    with _Parsers(threads) as parsers:
+        _read_capture(tally, _decoder(engine, keylog, most_bytes), parsers, _Watch([tally], None))
+    return tally
+
+
+def _give_back() -> None:
+    """Return memory that was freed to the system where the C library can; glibc would keep half of it."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Tally:
@@ -271,7 +337,7 @@ class _Watch:
     """Tells how far the reading of some captures has come."""
 
     def __init__(self, tallies: Sequence[_Tally], hear: Callable[[Progress], None] | None) -> None:
-        self._tallies = tallies
+        self._tallies = list(tallies)
         self._hear = hear
         self._done = 0
         self._bytes_before = 0
@@ -294,6 +360,11 @@ class _Watch:
                 captures_total=len(self._tallies),
             )
         )
+
+    def exchange(self, tally: _Tally, read: _Tally) -> None:
+        """Tell that a capture was read elsewhere, into another tally."""
+        self._tallies[self._tallies.index(tally)] = read
+        self.end(read, 0)
 
     def end(self, tally: _Tally, bytes_read: int) -> None:
         """Tell that a capture was read to its end."""

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
     {"errors", "formats"},
-    {"tables", "registry", "decompress", "compiled", "addresses", "regions"},
+    {"tables", "registry", "decompress", "compiled", "workers", "addresses", "regions"},
     {"capture"},
     {"engines"},
     {"dialling"},
