@@ -17,11 +17,13 @@ import pyarrow.compute as pc
 
 from analyzer.grouping import MISSING, coded, pairs, place, told
 from analyzer.handwriting import handwriting
+from analyzer.sip.hashing import ABSENT, Hasher
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
+    Hashes = NDArray[np.uint64]
     Coded = tuple[NDArray[np.int64], pa.Array]
     """A code per row, negative where there is nothing, and the texts by code."""
 
@@ -115,10 +117,6 @@ class _First:
     def _hand(self) -> "Coded":
         return coded(pd.Series(handwriting(self._rows)))
 
-    @cached_property
-    def _call(self) -> "Coded":
-        return coded(self._rows["call_id"])
-
     def leaks(self) -> "list[tuple[Numbers, pa.Array]]":
         """Return the addresses that give the sender's own set-up away: neither the packet's nor the target's."""
         columns = [coded(self._rows[name]) for name in ("via_host", "contact", "sdp_origin", "media")]
@@ -136,21 +134,25 @@ class _First:
 
     def tokens(self) -> "list[tuple[Numbers, pa.Array]]":
         """Return branches and tags that several sources use, in different calls: the work of one program's author."""
-        return [self._token(coded(self._rows[name])) for name in ("branch", "from_tag")]
+        hasher = Hasher()
+        call, *tokens = (hasher.column(self._rows[name]) for name in ("call_id", "branch", "from_tag"))
+        return [self._token(*use) for use in zip(("branch", "from_tag"), tokens, [call, call], strict=True)]
 
-    def _token(self, token: "Coded") -> "tuple[Numbers, pa.Array]":
-        codes, texts = token
-        uses = np.flatnonzero((codes >= 0) & (self._source[0] >= 0) & (self._call[0] >= 0))
-        used = codes[uses]
-        example = np.zeros(len(texts), np.int64)
+    def _token(self, name: str, token: "Hashes", call: "Hashes") -> "tuple[Numbers, pa.Array]":
+        source = self._source[0]
+        numbers, distinct = pd.factorize(token)
+        uses = np.flatnonzero((token != ABSENT) & (source >= 0) & (call != ABSENT))
+        used = numbers[uses]
+        example = np.zeros(len(distinct), np.int64)
         example[used] = uses
-        shared = np.ones(len(texts) + 1, np.bool_)
-        for column in (self._source[0], self._call[0]):
-            varied = np.zeros(len(texts) + 1, np.bool_)
+        shared = np.ones(len(distinct), np.bool_)
+        for column in (source, call):
+            varied = np.zeros(len(distinct), np.bool_)
             varied[used[column[uses] != column[example[used]]]] = True
             shared &= varied
-        codes = np.where(shared[codes], codes, MISSING)
-        return _keys(self._bout, "token:", told((codes, texts), lambda text: None if text in _FIXED else text))
+        rows = np.flatnonzero(shared[numbers])
+        texts = coded(self._rows[name].take(rows))
+        return _keys(self._bout[rows], "token:", told(texts, lambda text: None if text in _FIXED else text))
 
     def decoded(self) -> "tuple[Numbers, pa.Array]":
         """Return the targets that a SIPVicious tag names though the packet went elsewhere (a NAT, or an anonymiser)."""

@@ -2,16 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from analyzer.evidence import describe
+from analyzer.grouping import any_in, coded, codes_of, count_distinct, merged, numbered
 from analyzer.tables import ATTACKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 REFUSED = (400, 401, 403, 404, 407, 603)
 """What servers answer to credentials that they do not accept (Asterisk, Kamailio, FreeSWITCH, Cisco)."""
-GUESS = ["bout", "account"]
+_COLUMNS = (
+    "bout", "time", "account", "auth_user", "authorized", "repeated", "accepted", "answer", "call_id", "source_port",
+    "cseq", "tag_password", "tool_confidence", "layout",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +61,15 @@ class PasswordGuessing:
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout that guesses, with the accounts that gave way as breached."""
-        requests = requests[~requests["from_server"]]
-        tries = requests[requests["authorized"] & requests["account"].notna() & ~requests["repeated"]]
+        refused = requests["authorized"] & requests["answer"].isin(REFUSED).fillna(value=False)
+        if not refused.any():
+            return ATTACKS.empty()
+        rows = requests.loc[~requests["from_server"], list(_COLUMNS)]
+        account = merged(rows["account"], rows["auth_user"], rows["auth_user"].notna().to_numpy())
+        rows = rows.assign(account=account, guess=numbered(rows["bout"].to_numpy(), account.codes))
+        tries = rows[rows["authorized"] & rows["account"].notna() & ~rows["repeated"]]
         if tries.empty:
             return ATTACKS.empty()
-        tries = tries.assign(account=tries["auth_user"].astype("str").fillna(tries["account"].astype("str")))
         runs = self._runs(tries)
         if runs.empty:
             return ATTACKS.empty()
@@ -65,29 +77,32 @@ class PasswordGuessing:
         failed = (~runs["accepted"]).groupby(level="bout").sum()
         guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed))]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
-        rows = self._rows(requests[requests["bout"].isin(guilty.index)], tries, runs)
+        fates = self._fates(rows[rows["bout"].isin(guilty.index)], tries, runs)
+        rows = requests.loc[fates.index].assign(**fates)
         if rows.empty:
             return ATTACKS.empty()
         confidence = _confidence(runs).where(guilty, self.suspect).mask(~guilty & restless, self.doubtful)
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
 
     def _runs(self, tries: pd.DataFrame) -> pd.DataFrame:
-        """Return, for each bout and account: refusals, the longest run of them, its pace, calls and success."""
-        refused = tries["answer"].isin(REFUSED).fillna(value=False).astype(bool)
-        accepted = tries["accepted"]
-        keys = [tries["bout"], tries["account"]]
-        run = accepted.groupby(keys, observed=True).cumsum()
-        failed = tries[refused].assign(run=run)
-        grouped = failed.groupby([*GUESS, "run"], observed=True)
-        runs = grouped.agg(
-            refused=("time", "size"), start=("time", "min"), end=("time", "max"), calls=("call_id", "nunique"),
-            ports=("source_port", "nunique"),
-            guesses=("cseq", "nunique"), passwords=("tag_password", "nunique"),
-        )  # fmt: skip
-        runs = runs.reset_index().sort_values([*GUESS, "refused"], ascending=[True, True, False])
-        runs = runs.drop_duplicates(GUESS).set_index(GUESS)
-        runs["accepted"] = accepted.groupby(keys, observed=True).any().reindex(runs.index, fill_value=False)
-        return runs
+        """Return, for each bout, the index, and account: refusals, the longest run of them, its pace, calls, success.
+
+        The column guess numbers the pairs of a bout and an account.
+        """
+        run = tries["accepted"].groupby(tries["guess"]).cumsum().to_numpy()
+        refused = np.flatnonzero(tries["answer"].isin(REFUSED).fillna(value=False))
+        failed = tries.take(refused)
+        number = numbered(failed["guess"].to_numpy(), run[refused])
+        runs = failed[["guess", "bout"]].groupby(number).first()
+        time = failed["time"].groupby(number)
+        runs = runs.assign(refused=time.size(), start=time.min(), end=time.max())
+        counted = {"calls": "call_id", "ports": "source_port", "guesses": "cseq", "passwords": "tag_password"}
+        for name, column in counted.items():
+            runs[name] = count_distinct(number, coded(failed[column])[0], len(runs))
+        runs = runs.sort_values(["guess", "refused"], ascending=[True, False], kind="stable")
+        runs = runs.drop_duplicates("guess")
+        accepted = tries.loc[tries["accepted"], "guess"].unique()
+        return runs.assign(accepted=runs["guess"].isin(accepted)).set_index("bout")
 
     def _guilty(self, tries: pd.DataFrame, runs: pd.DataFrame) -> "pd.Series[bool]":
         pace = (runs["end"] - runs["start"]) / (runs["refused"] - 1).clip(lower=1)
@@ -122,33 +137,37 @@ class PasswordGuessing:
         """Say where most tries have a Call-ID and a port of their own."""
         return runs[["calls", "ports"]].min(axis=1) >= self.fresh * runs["refused"]
 
-    def _rows(self, requests: pd.DataFrame, tries: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-        """Return the requests of the guessing, those without credentials that drew the challenges among them.
+    def _fates(self, rows: pd.DataFrame, tries: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the account of each request of the guessing, and whether its account was breached or guessed.
 
-        An account counts as breached if its credentials were accepted after guesses for it, or in the handwriting of
-        the guesses; not if the source had used it before: an innocent telephone may share the address.
+        Those without credentials that drew the challenges are among them. An account counts as breached if its
+        credentials were accepted after guesses for it, or in the handwriting of the guesses; not if the source had used
+        it before: an innocent telephone may share the address.
         """
-        account = requests["auth_user"].astype("str").fillna(requests["account"].astype("str"))
-        rows = requests.assign(account=account)
-        run = runs.reindex(pd.MultiIndex.from_frame(rows[GUESS])).set_axis(rows.index)
+        guess = rows["guess"].to_numpy()
+        run = runs.set_index("guess")[["refused", "start", "accepted"]].reindex(guess).set_axis(rows.index)
         guessed = run["refused"].fillna(0)
         accepted = rows["accepted"] & rows["authorized"]
         first = rows["bout"].map(runs.groupby(level="bout")["start"].min())
         before = accepted & (rows["time"] < run["start"].fillna(first))
-        owned = before.groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
+        owned = any_in(guess, before.to_numpy()) | rows["account"].isna()
         refusals = tries[tries["answer"].isin(REFUSED).fillna(value=False)]
-        hand = pd.MultiIndex.from_frame(refusals[["bout", "layout"]].astype({"layout": "str"}).drop_duplicates())
-        alike = pd.MultiIndex.from_frame(rows[["bout", "layout"]].astype({"layout": "str"})).isin(hand)
-        breached = accepted & ~owned & ((guessed >= 2) | alike)
-        tried = rows["authorized"].groupby([rows["bout"], rows["account"]], observed=True).transform("any").astype(bool)
-        wanted = (tried | (guessed > 0)) & ~owned
+        breached = accepted & ~owned & ((guessed >= 2) | np.isin(_hand(rows), pd.unique(_hand(refusals))))
+        wanted = (any_in(guess, rows["authorized"].to_numpy()) | (guessed > 0)) & ~owned
         refused = rows["authorized"] & (guessed > 0) & ~run["accepted"].fillna(value=False).astype(bool)
-        return rows.assign(breached=breached, guessed=refused, account=account.astype("category"))[wanted]
+        return rows[["account"]].assign(breached=breached, guessed=refused)[wanted]
+
+
+def _hand(rows: pd.DataFrame) -> "NDArray[np.int64]":
+    """Return the bout and the layout of each request as one number."""
+    width = len(rows["layout"].cat.categories) + 1
+    return rows["bout"].to_numpy() * width + codes_of(rows["layout"]) + 1
 
 
 def _customers(tries: pd.DataFrame, bouts: "pd.Index[int]") -> "pd.Series[int]":
     """Return how many accounts of each bout had their credentials accepted."""
-    return tries[tries["accepted"]].groupby("bout")["account"].nunique().reindex(bouts, fill_value=0)
+    accepted = tries[tries["accepted"]].drop_duplicates("guess")
+    return accepted.groupby("bout").size().reindex(bouts, fill_value=0)
 
 
 def _confidence(runs: pd.DataFrame) -> "pd.Series[float]":
