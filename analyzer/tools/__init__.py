@@ -1,6 +1,8 @@
 """Who made this message: programs recognised by their handwriting, tokens and names.
 
 `recognise()` takes the messages table and fills its columns on tools; `load_signatures()` says what it looks for.
+`writers()` and `contradictions()` (analyzer.tools.handwriting) tell which phone, PBX or stack wrote a request, and
+where that is not what its User-Agent claims; neither accuses anybody.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from analyzer.tools.signatures import Mark, Name, Rule, Signatures, Tool, load_s
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Mark", "Name", "Rule", "Signatures", "Tool", "load_signatures", "recognise"]
+__all__ = ["Mark", "Name", "Rule", "Signatures", "Tool", "contradictions", "load_signatures", "recognise", "writers"]
 
 
 def recognise(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "pd.DataFrame":
@@ -22,3 +24,17 @@ def recognise(messages: "pd.DataFrame", signatures: Signatures | None = None) ->
     from analyzer.tools.recognition import fill
 
     return fill(messages, signatures or load_signatures())
+
+
+def writers(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "pd.Series[str]":
+    """Return the program whose handwriting each request bears (see analyzer.tools.handwriting)."""
+    from analyzer.tools import handwriting
+
+    return handwriting.writers(messages, signatures)
+
+
+def contradictions(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "pd.DataFrame":
+    """Return which sources claim one program and write like another (see analyzer.tools.handwriting)."""
+    from analyzer.tools import handwriting
+
+    return handwriting.contradictions(messages, signatures)

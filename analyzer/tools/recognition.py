@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.tables import COLUMNS, MESSAGES, TEXT, WORD
-from analyzer.tools.signatures import Mark, Signatures
+from analyzer.tools.signatures import Mark, Rule, Signatures
 from analyzer.tools.sipvicious import SAID, judge_tags
 
 Array: TypeAlias = Any  # pyarrow has no annotations
@@ -34,24 +34,30 @@ FIRST = ("branch", "from_tag")
 
 def fill(messages: pd.DataFrame, signatures: Signatures) -> pd.DataFrame:
     """Return messages with the columns that say which tool wrote them (see analyzer.tools.recognise)."""
-    table = _Table(messages)
-    rules = [(number, marks) for number, rule in enumerate(signatures.rules) if (marks := table.order(rule.marks))]
-    table.union([marks[0] for _, marks in rules])
-    chosen = np.full(len(messages), -1, np.int32)
-    said: dict[str, list[Array]] = {name: [] for name in SAID}
-    for batch in table.batches():
-        chosen[batch.start : batch.stop] = batch.choose(rules)
-        for name, values in batch.said().items():
-            said[name].append(values)
+    chosen, said = judge(messages, signatures.rules)
     sure = np.array([*(rule.confidence for rule in signatures.rules), np.nan])
     columns = {
-        "tool": _words([rule.tool for rule in signatures.rules], chosen),
+        "tool": words([rule.tool for rule in signatures.rules], chosen),
         "tool_confidence": sure[chosen],
-        "tool_reason": _words([rule.reason for rule in signatures.rules], chosen),
+        "tool_reason": words([rule.reason for rule in signatures.rules], chosen),
         **{name: _column(name, values, len(messages)) for name, values in said.items()},
     }
     filled = messages.assign(**{name: pd.Series(values, index=messages.index) for name, values in columns.items()})
     return filled if _kept(messages) else MESSAGES.conform(filled)
+
+
+def judge(messages: pd.DataFrame, rules: Sequence[Rule]) -> tuple[NDArray[np.int32], dict[str, list[Array]]]:
+    """Return for each message the number of the first rule that it obeys, or -1, and what its From tag says."""
+    table = _Table(messages)
+    possible = [(number, marks) for number, rule in enumerate(rules) if (marks := table.order(rule.marks))]
+    table.union([marks[0] for _, marks in possible])
+    chosen = np.full(len(messages), -1, np.int32)
+    said: dict[str, list[Array]] = {name: [] for name in SAID}
+    for batch in table.batches():
+        chosen[batch.start : batch.stop] = batch.choose(possible)
+        for name, values in batch.said().items():
+            said[name].append(values)
+    return chosen, said
 
 
 def _kept(messages: pd.DataFrame) -> bool:
@@ -63,10 +69,10 @@ def _kept(messages: pd.DataFrame) -> bool:
     return [(name, str(kind)) for name, kind in kinds] == [(name, COLUMNS[name].dtype) for name in MESSAGES.columns]
 
 
-def _words(words: Sequence[str], chosen: NDArray[Any]) -> pd.Categorical:
-    """Return the words that chosen points at, where it is not -1."""
-    used = sorted({words[int(number)] for number in np.flatnonzero(np.bincount(chosen + 1)[1:])})
-    code = np.array([*(used.index(word) if word in used else -1 for word in words), -1], np.int64)
+def words(names: Sequence[str], chosen: NDArray[Any]) -> pd.Categorical:
+    """Return the names that chosen points at, where it is not -1."""
+    used = sorted({names[int(number)] for number in np.flatnonzero(np.bincount(chosen + 1)[1:])})
+    code = np.array([*(used.index(word) if word in used else -1 for word in names), -1], np.int64)
     kind = np.min_scalar_type(-max(len(used), 1))
     return pd.Categorical.from_codes(code.astype(kind)[chosen], categories=pd.Index(used, dtype="str"))
 
@@ -166,7 +172,7 @@ class _Table:
             expected = pc.binary_join_element_wise(pa.scalar(mark.after, pa.large_string()), *_joined(mark, self))
             return _Alike(mark.same_as, _index_in(own, expected))
         # Blanks around a value are no part of it (RFC 3261 25.1): a blank behind a name hides nobody.
-        return np.append(_fits(mark, trimmed), [False])
+        return np.append(fits(mark, trimmed), [False])
 
     def words(self, column: str) -> tuple[Array, Array]:
         """Return the categories of a column of words, and the same without blanks around them."""
@@ -286,8 +292,7 @@ class _Batch:
         """Return which requests one of the expressions fits that rules ask first of a column."""
         if column not in self._passed:
             _, pattern = self._table.unions[column]
-            fits = _fits(Mark(column, pattern=pattern), self._whole(column))
-            self._passed[column] = np.flatnonzero(fits)
+            self._passed[column] = np.flatnonzero(fits(Mark(column, pattern=pattern), self._whole(column)))
         return self._passed[column]
 
     def _in_texts(self, mark: Mark, left: Rows) -> Truth:
@@ -297,7 +302,7 @@ class _Batch:
         if mark.same_as:
             after, nothing = pa.scalar(mark.after, pa.large_string()), pa.scalar("", pa.large_string())
             return _true(pc.equal(values, pc.binary_join_element_wise(after, self._some(mark.same_as, left), nothing)))
-        return _fits(mark, values)
+        return fits(mark, values)
 
     def _some(self, column: str, left: Rows) -> Array:
         """Return the values of a column for left."""
@@ -313,7 +318,7 @@ class _Batch:
         return self._texts[column]
 
 
-def _fits(mark: Mark, values: Array) -> Truth:
+def fits(mark: Mark, values: Array) -> Truth:
     """Return which of values match a mark's pattern, or equal its value, as a whole."""
     if mark.pattern is None:
         return _true(pc.equal(values, str(mark.equals)))

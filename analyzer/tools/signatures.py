@@ -16,7 +16,11 @@ from analyzer.errors import SettingsError
 from analyzer.tables import COLUMNS, COUNT, MESSAGES, NUMBER, TEXT, WORD
 
 BUILT_IN = Path(__file__).with_name("signatures.toml")
-KINDS = ("scanner", "dialler", "load-test", "admin", "phone", "pbx")
+TOOLS = ("scanner", "dialler", "load-test", "admin")
+"""The kinds of programs that are named as the tool of a message."""
+WRITERS = ("phone", "pbx", "stack")
+"""The kinds of programs that people telephone with: known by their handwriting, and never named as tools."""
+KINDS = TOOLS + WRITERS
 TIERS: Mapping[str, float | None] = MappingProxyType({"high": 0.9, "medium": 0.4, "low": None})
 """What a User-Agent alone proves, by tier; None: nothing."""
 VERSION = r"(?:[/ ]v?[0-9][0-9A-Za-z._~+-]*(?: \(.*\))?)?"
@@ -76,12 +80,15 @@ class Tool:
 
     name: str
     kind: str
-    """scanner, dialler, load-test, admin, phone or pbx."""
+    """scanner, dialler, load-test, admin, phone, pbx or stack."""
     hostile: bool
     """Whether nobody points it at a stranger's system for an honest reason."""
     summary: str
     source: str
     user_agents: tuple[Name, ...] = ()
+    """Of a phone, a PBX or a stack: what its messages call themselves."""
+    relays: bool = False
+    """Whether it hands on the User-Agents of others, so that its handwriting contradicts none."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,9 @@ class Signatures:
 
     tools: Mapping[str, Tool]
     rules: tuple[Rule, ...]
-    """The surest first."""
+    """What names a tool, the surest first."""
+    hands: tuple[Rule, ...] = ()
+    """The handwriting of phones, PBXs and stacks, which accuses nobody, the surest first."""
     forged: tuple[Name, ...] = field(default=())
     """Low tier: legitimate names that are often forged."""
 
@@ -114,7 +123,9 @@ def _merge(files: Iterable[str]) -> Signatures:
     for file in (str(BUILT_IN), *files):
         _Reader(file).read_into(draft)
     rules = sorted(draft.rules, key=lambda rule: -rule.confidence)
-    return Signatures(MappingProxyType(draft.tools), tuple(rules), tuple(draft.forged))
+    hands = tuple(rule for rule in rules if draft.tools[rule.tool].kind in WRITERS)
+    naming = tuple(rule for rule in rules if draft.tools[rule.tool].kind in TOOLS)
+    return Signatures(MappingProxyType(draft.tools), naming, hands, tuple(draft.forged))
 
 
 @dataclass
@@ -150,7 +161,7 @@ class _Reader:
     def _tool(self, draft: _Draft, name: str, table: object) -> None:
         key = f"tools.{name}"
         table = self._table(table, key)
-        self._known(table, ("kind", "hostile", "summary", "source", "user_agents", "marks", "rules"), key)
+        self._known(table, ("kind", "hostile", "summary", "source", "user_agents", "relays", "marks", "rules"), key)
         old = draft.tools.get(name, Tool(name, "scanner", hostile=False, summary="", source=""))
         agents = tuple(self._agents(self._get(table, "user_agents", list, key, []), f"{key}.user_agents"))
         draft.tools[name] = Tool(
@@ -160,8 +171,12 @@ class _Reader:
             self._get(table, "summary", str, key, old.summary),
             self._get(table, "source", str, key, old.source),
             (*old.user_agents, *agents),
+            self._get(table, "relays", bool, key, old.relays),
         )
-        draft.rules += self._by_name(name, agents)
+        if draft.tools[name].hostile and draft.tools[name].kind in WRITERS:
+            raise self._wrong(f"a {draft.tools[name].kind} is never hostile", f"{key}.hostile")
+        if draft.tools[name].kind in TOOLS:
+            draft.rules += self._by_name(name, agents)
         marks = draft.marks.setdefault(name, {})
         for label, mark in self._get(table, "marks", dict, key, {}).items():
             marks[label] = self._mark(mark, f"{key}.marks.{label}")
@@ -189,7 +204,8 @@ class _Reader:
             draft.tools.setdefault(
                 name, Tool(name, kind, hostile, "known by its User-Agent only", agent.seen, (agent,))
             )
-            draft.rules += self._by_name(name, (agent,))
+            if kind in TOOLS:
+                draft.rules += self._by_name(name, (agent,))
 
     def _by_name(self, tool: str, agents: Iterable[Name]) -> Iterator[Rule]:
         for agent in agents:

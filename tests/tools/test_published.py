@@ -125,6 +125,17 @@ PUBLISHED = {
         "Metasploit",
         {"branch": "z9hG4bK.0a1b2c3d", "user_agent": "f4Tq", "from_user": "f4Tq"},
     ),
+    "viproy": ("Viproy", {"branch": "branchA1b2C3d4E5", "call_id": f"call{'aB3' * 10}@192.0.2.1"}),
+    "viproy layout": (
+        "Viproy",
+        {
+            "layout": "Via,Max-Forwards,From,To,Call-ID,CSeq,Contact,User-Agent,Supported,Allow,Expires,Content-Length",
+            "call_id": f"call{'aB3' * 10}@192.0.2.1",
+            "from_tag": "a1B2c3D4e5",
+            "user_agent": "Cisco IP Phone 7945",
+        },
+    ),
+    "viproy, Call-ID changed": ("Viproy", {"branch": "branchA1b2C3d4E5", "from_tag": "a1B2c3D4e5"}),
     "sipsak subject": ("sipsak", {"subject": "DONT ANSWER this test call!"}),
     "sipcli": ("sipcli", {"branch": f"z9hG4bK-{HEX32}", "call_id": HEX32}),
     "sipcli layout": ("sipcli", {"layout": SIPCLI, "from_tag": "5834bcd7", "call_id": HEX32}),

@@ -4,7 +4,7 @@ import pytest
 from factories import messages
 
 from analyzer.errors import SettingsError
-from analyzer.tools import load_signatures, recognise
+from analyzer.tools import contradictions, load_signatures, recognise, writers
 from analyzer.tools.signatures import KINDS
 
 OWN = """
@@ -100,6 +100,28 @@ def test_a_file_changes_tools_and_keeps_the_rest(write):
     assert tool.user_agents[: len(before.user_agents)] == before.user_agents
 
 
+PHONE = """
+[tools."Our phone"]
+kind = "phone"
+user_agents = [{ names = ["ourphone"], tier = "high" }]
+[tools."Our phone".marks]
+branch = { column = "branch", pattern = "z9hG4bKours[0-9]+" }
+[[tools."Our phone".rules]]
+marks = ["branch"]
+confidence = 0.95
+"""
+
+
+def test_a_phone_is_known_and_never_named_as_a_tool(write):
+    signatures = load_signatures(write(PHONE))
+    table = messages(2, user_agent=["ourphone/2", "Yealink SIP-T46S 66.84.0.15"], branch="z9hG4bKours7")
+    assert recognise(table, signatures)["tool"].isna().all()
+    assert writers(table, signatures).tolist() == ["Our phone", "Our phone"]
+    assert contradictions(table, signatures)["reason"].tolist() == ["claims Yealink, writes like Our phone"]
+    again = load_signatures(write(PHONE), write('[tools."Our phone"]\nrelays = true', "relays.toml"))
+    assert contradictions(table, again).empty
+
+
 def test_later_files_win(write):
     first = write('[tools.t]\nkind = "scanner"\nsummary = "one"', "1.toml")
     second = write('[tools.t]\nsummary = "two"\nkind = "dialler"', "2.toml")
@@ -124,6 +146,8 @@ def test_marks_of_an_earlier_file_can_be_used(write):
         ("[tools.t]\nkind = 1", "tools.t.kind"),
         ('[tools.t]\nhostile = "yes"', "tools.t.hostile"),
         ('[tools.t]\nkind = "pbx"\ncolour = "red"', "tools.t.colour"),
+        ('[tools.t]\nkind = "phone"\nhostile = true', "tools.t.hostile"),
+        ('[tools.t]\nrelays = "yes"', "tools.t.relays"),
         ("[tools.t]\nuser_agents = [1]", "tools.t.user_agents[0]"),
         ('[tools.t]\nuser_agents = [{ names = ["n"], tier = "top" }]', "tools.t.user_agents[0].tier"),
         ('[tools.t]\nuser_agents = [{ names = ["n"] }]', "tools.t.user_agents[0].tier"),

@@ -1,9 +1,10 @@
 """Record what the real programs write: one file per kind of request, as sent, byte for byte.
 
-Run `python tests/tools/handwriting/make.py` where SIPVicious, nmap, sipsak and SIPp are installed. Each
-program is aimed at a socket on a loopback address that this script reads and answers; at most a few
-dozen messages are sent, none leaves the machine. The addresses are 127.7.7.x, so that nothing else is in
-the way. What is left as `<program>-<case>[-<n>].sip` is the first request of its kind, unchanged.
+Run `python tests/tools/handwriting/make.py` where SIPVicious, nmap, sipsak, SIPp, baresip and Sofia-SIP's
+sip-options are installed. Each program is aimed at a socket on a loopback address that this script reads and
+answers; at most a few dozen messages are sent, none leaves the machine. The addresses are 127.7.7.x, so that
+nothing else is in the way. What is left as `<program>-<case>[-<n>].sip`, of telephones and their stacks in
+the folder stacks, is the first request of its kind, unchanged.
 """
 
 import re
@@ -16,10 +17,18 @@ import threading
 from pathlib import Path
 
 HERE = Path(__file__).parent
+STACKS = HERE / "stacks"
 TARGET = "127.7.7.7"
 CHALLENGE = 'WWW-Authenticate: Digest realm="loopback", nonce="5f3c0b5d", algorithm=MD5\r\n'
 PATIENCE = 20.0
 """Seconds that a program may take before it is ended."""
+GUESSES = {"passwords.txt": "letmein\nhunter2\ngeheim:1\n"}
+PHONE = {
+    "config": "sip_listen 127.7.7.8:15071\nmodule_path /usr/lib/baresip/modules\nmodule account.so\nmodule g711.so\n",
+    "accounts": f"<sip:100@{TARGET}>;auth_pass=letmein;regint=60\n",
+    "contacts": "",
+}
+"""A baresip that registers."""
 
 
 def header(request, *names):
@@ -77,7 +86,7 @@ def listen(server, answer, heard, stop):
             server.sendto(answer(request).encode(), sender)
 
 
-def record(name, command, answer=None, port=5060):
+def record(name, command, answer=None, port=5060, into=HERE, files=GUESSES):
     """Run command against the loopback socket, and keep the first request of each kind that it sent."""
     heard, stop = [], threading.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, tempfile.TemporaryDirectory() as folder:
@@ -85,7 +94,8 @@ def record(name, command, answer=None, port=5060):
         server.settimeout(0.1)
         listener = threading.Thread(target=listen, args=(server, answer, heard, stop))
         listener.start()
-        Path(folder, "passwords.txt").write_text("letmein\nhunter2\ngeheim:1\n", encoding="ascii")
+        for file, text in files.items():
+            Path(folder, file).write_text(text, encoding="ascii")
         try:
             subprocess.run(command, cwd=folder, timeout=PATIENCE, check=False, capture_output=True)
         except subprocess.TimeoutExpired:
@@ -99,7 +109,7 @@ def record(name, command, answer=None, port=5060):
         method = data.split(b" ", 1)[0].decode("ascii", "replace")
         kept.setdefault((method, b"uthorization:" in data), data)
     for (method, authorized), data in kept.items():
-        path = HERE / f"{name}-{method.lower()}{'-authorized' if authorized else ''}.sip"
+        path = into / f"{name}-{method.lower()}{'-authorized' if authorized else ''}.sip"
         path.write_bytes(data)
     sys.stdout.write(f"{name}: {len(heard)} messages, {len(kept)} kinds\n")
 
@@ -142,6 +152,13 @@ def main():
     record("sipsak-flood", [*sipsak, "-F", "-e", "3", "-s", f"sip:100@{TARGET}"], None)
     sipp = ["sipp", "-i", "127.7.7.8", "-p", "15063", "-m", "1", "-timeout", "10", "-nostdin", f"{TARGET}:5060"]
     record("sipp", [*sipp, "-sn", "uac", "-s", "100", "-d", "100"], ok)
+    stacks()
+
+
+def stacks():
+    """Record telephones and their stacks."""
+    record("sofia", ["sip-options", "--bind=sip:127.7.7.8:15070", f"sip:100@{TARGET}"], ok, into=STACKS)
+    record("baresip", ["baresip", "-f", ".", "-t", "3"], ask, into=STACKS, files=PHONE)
 
 
 if __name__ == "__main__":
