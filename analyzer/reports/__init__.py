@@ -1,6 +1,7 @@
 """Tables to people: the answer in words, in the terminal and as a page that can be handed on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +12,8 @@ from analyzer.registry import Registry
 from analyzer.tables import TABLES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analyzer.analysis import Analysis
 
 
@@ -44,15 +47,26 @@ def write_report(
     for name in formats:
         EXPORTS[name]  # an unknown format is said before anything is written
     place = make_folder(folder)
-    written = {}
-    for name, write in REPORTS.items():
-        written[name] = place / name
-        write(analysis, written[name], show_secrets=show_secrets)
-    for table in TABLES:
-        frame = getattr(analysis, table)
-        frame = frame if show_secrets else mask_secrets(frame)
-        for suffix in formats:
-            name = f"{table}.{suffix}"
-            written[name] = place / name
-            write_table(frame, written[name])
-    return written
+    reports = {name: place / name for name in REPORTS}
+    frames = {
+        place / f"{table}.{suffix}": _own_labels(getattr(analysis, table)) for table in TABLES for suffix in formats
+    }
+    with ThreadPoolExecutor(1) as beside:
+        tables_written = beside.submit(_write_tables, frames, show_secrets=show_secrets)
+        for name, path in reports.items():
+            REPORTS[name](analysis, path, show_secrets=show_secrets)
+        tables_written.result()
+    return reports | {path.name: path for path in frames}
+
+
+def _write_tables(frames: "Mapping[Path, pd.DataFrame]", *, show_secrets: bool) -> None:
+    for path, frame in frames.items():
+        write_table(frame if show_secrets else mask_secrets(frame), path)
+
+
+def _own_labels(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the same columns under labels of their own.
+
+    To find a column, pandas makes a table of the labels when it first looks for one; two threads may not do so at once.
+    """
+    return frame.set_axis(list(frame.columns), axis="columns")
