@@ -119,16 +119,7 @@ def claims(results: Results) -> list[Claim]:
         _ratio("`tshark -T fields` against `messages`", wall, "tshark -T fields", "sipscope messages", least=100),
         _ratio("`sipgrep -I` against `messages`", wall, "sipgrep -I", "sipscope messages", least=10),
     ]
-    mixed = results.sizes.get("mixed")
-    rate = mixed.packets / wall["mixed"] if mixed and "mixed" in wall else None
-    found.append(
-        Claim(
-            "packets/s on one core, 1 % of them SIP",
-            "≥ 5,000,000",
-            _number(rate),
-            None if rate is None else rate >= 5e6,
-        )
-    )
+    found.append(_packets(results))
     peak = costs["sipscope messages"].peak if "sipscope messages" in costs else None
     most = 300e6 + 350 * (main.messages if main else 0)
     found += [
@@ -145,6 +136,20 @@ def claims(results: Results) -> list[Claim]:
         ),
     ]  # fmt: skip
     return found
+
+
+def _packets(results: Results) -> Claim:
+    """Return the claim on packets of which few are SIP: of the whole process; what its start-up hides is told beside."""
+    what, bound = "packets/s on one core, 1 % of them SIP, start-up included", "≥ 5,000,000"
+    mixed, costs = results.sizes.get("mixed"), results.costs
+    if mixed is None or "mixed" not in costs:
+        return Claim(what, bound, "–", None)
+    whole = costs["mixed"].wall
+    rate = mixed.packets / whole
+    said = f"{rate:,.0f}"
+    if "start-up" in costs and costs["start-up"].wall < whole:
+        said += f" ({mixed.packets / (whole - costs['start-up'].wall):,.0f} without)"
+    return Claim(what, bound, said, rate >= 5e6)
 
 
 def _ratio(  # noqa: PLR0913
@@ -183,10 +188,6 @@ def _growth(results: Results, small: str, large: str) -> Claim:
     command = "report" if "report" in small else "messages"
     what = f"growth of `{command}`, {count:,} to {10 * count:,} messages"
     return _ratio(what, {name: cost.wall for name, cost in results.costs.items()}, large, small, most=MOST_GROWTH)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
 
 
 # --- tables
@@ -292,6 +293,7 @@ LABELS = {
     "one core": "`sipscope messages`, one core",
     "two cores": "`sipscope messages`, two cores",
     "mixed": "`sipscope messages`, one core, 1 % SIP",
+    "start-up": "`sipscope messages`, one core, 1 MB",
     "tenth": "`sipscope messages`, a tenth",
     "tenth report": "`sipscope report`, a tenth",
     "tenfold": "`sipscope messages`, tenfold",
@@ -307,7 +309,7 @@ def _label(name: str) -> str:
 def _capture_of(results: Results, name: str) -> Capture | None:
     if name == "--help":
         return None
-    places = {"first report": "small", "later report": "small"}
+    places = {"first report": "small", "later report": "small", "start-up": "small"}
     place = places.get(name, name.removesuffix(" report") if name.startswith("ten") else name)
     return results.sizes.get(place, results.main)
 

@@ -156,8 +156,15 @@ class Bench:
         """Measure packets of which 1 % are SIP, on one core."""
         mixed = self.capture("mixed", packets=self.packets)
         self.results.sizes["mixed"] = mixed
-        core = {min(os.sched_getaffinity(0))}
-        self.measure("mixed", self.messages_command(mixed.path), rounds=min(3, self.rounds), cores=core)
+        small, core = self.capture("sip", bytes=MILLION), {min(os.sched_getaffinity(0))}
+        self.results.sizes["small"] = small
+        rounds = min(3, self.rounds)
+        self.alternate(
+            {
+                "mixed": Turn(self.messages_command(mixed.path), rounds, core),
+                "start-up": Turn(self.messages_command(small.path), rounds, core),
+            }
+        )
 
     def growth(self) -> None:
         """Measure a capture of a tenth; with --full one of ten times the size, and one of 4 GB with 1 % SIP."""

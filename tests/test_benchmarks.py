@@ -191,7 +191,7 @@ def test_a_process_keeps_to_its_cores():
 def test_the_slice_is_the_beginning_of_the_capture(tmp_path):
     generate(tmp_path / "made.pcap", messages=300)
     assert cut(tmp_path / "made.pcap", 100, tmp_path / "cut.pcap") == 100
-    assert cut(tmp_path / "made.pcap", 10_000, tmp_path / "all.pcap") > 300
+    assert cut(tmp_path / "made.pcap", 10_000, tmp_path / "all.pcap") >= 300
     assert (tmp_path / "all.pcap").read_bytes() == (tmp_path / "made.pcap").read_bytes()
     assert (tmp_path / "made.pcap").read_bytes().startswith((tmp_path / "cut.pcap").read_bytes())
     assert len(read_captures(tmp_path / "cut.pcap").messages) > 90
