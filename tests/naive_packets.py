@@ -4,7 +4,7 @@
 import re
 import struct
 
-from analyzer.engines import _kernels as kernels
+from analyzer.engines import _layout as layout
 
 TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]"
 METHODS = set(
@@ -57,7 +57,7 @@ class View:
 
     def need(self, size):
         if self.stop - self.at < size:
-            raise Settled(kernels.CUT, self)
+            raise Settled(layout.CUT, self)
 
     def unpack(self, form, at=0):
         self.need(at + struct.calcsize(form))
@@ -93,9 +93,9 @@ def decode(packet, wire, link, decoder=None):
         decoder.link(View(packet, 0, len(packet), wire), link)
     except Settled as settled:
         fate, view = settled.fate, settled.view
-        bad = (kernels.BAD_IP, kernels.BAD_UDP, kernels.BAD_TCP)
-        if decoder.guessed and (fate in bad or (fate == kernels.CUT and view.stop == view.end)):
-            fate = kernels.UDP_TUNNEL
+        bad = (layout.BAD_IP, layout.BAD_UDP, layout.BAD_TCP)
+        if decoder.guessed and (fate in bad or (fate == layout.CUT and view.stop == view.end)):
+            fate = layout.UDP_TUNNEL
         return fate, settled.row, decoder.packets
     raise AssertionError
 
@@ -141,8 +141,8 @@ class Decoder:
             for family, version in ((2, 4), (10, 6), (23, 6), (24, 6), (28, 6), (30, 6)):
                 if family in families:
                     self.ip(view.skip(4), version)
-            raise Settled(kernels.NOT_IP, view)
-        raise Settled(kernels.LINK_TYPE, view)
+            raise Settled(layout.NOT_IP, view)
+        raise Settled(layout.LINK_TYPE, view)
 
     def type(self, view):
         self.ethertype(view.skip(2), *view.unpack("!H"))
@@ -151,7 +151,7 @@ class Decoder:
         tags = 0
         while ethertype in (0x8100, 0x88A8, 0x9100, 0x9200):
             if tags == 8:
-                raise Settled(kernels.TOO_DEEP, view)
+                raise Settled(layout.TOO_DEEP, view)
             _, ethertype = view.unpack("!HH")
             view = view.skip(4)
             tags += 1
@@ -164,17 +164,17 @@ class Decoder:
         if ethertype == 0x8864:
             version, code, _, size = view.unpack("!BBHH")
             if (version, code) != (0x11, 0):
-                raise Settled(kernels.PPPOE, view)
+                raise Settled(layout.PPPOE, view)
             self.ppp(view.bound(6 + size).skip(6))
         if ethertype == 0x894F:
-            raise Settled(kernels.OTHER_TUNNEL, view)
+            raise Settled(layout.OTHER_TUNNEL, view)
         if ethertype <= 1500:
             view = view.bound(ethertype)
             if view.held[:3] == b"\x06\x06\x03":
                 self.ip(view.skip(3), None)
             if view.held[:6] == b"\xaa\xaa\x03\0\0\0" and len(view.held) >= 8:
                 self.ethertype(view.skip(8), *view.unpack("!H", 6))
-        raise Settled(kernels.NOT_IP, view)
+        raise Settled(layout.NOT_IP, view)
 
     def ppp(self, view):
         if view.held[:2] == b"\xff\x03":
@@ -188,7 +188,7 @@ class Decoder:
             self.ip(view, 4 if protocol == 0x21 else 6)
         if protocol == 0x281:
             self.mpls(view)
-        raise Settled(kernels.NOT_IP, view)
+        raise Settled(layout.NOT_IP, view)
 
     def mpls(self, view):
         for _ in range(16):
@@ -197,7 +197,7 @@ class Decoder:
             if label & 0x100:
                 break
         else:
-            raise Settled(kernels.TOO_DEEP, view)
+            raise Settled(layout.TOO_DEEP, view)
         view.need(20)
         head = view.held
         self.guessed = True
@@ -207,21 +207,21 @@ class Decoder:
             self.ip(view, 6)
         if head[0] >> 4 == 0 and int.from_bytes(head[12:14]) not in CARRIED:
             if int.from_bytes(head[16:18]) not in CARRIED:
-                raise Settled(kernels.MPLS, view)
+                raise Settled(layout.MPLS, view)
             view = view.skip(4)
         self.type(view.skip(12))
 
     def layer(self, view):
         self.layers += 1
         if self.layers > 16:
-            raise Settled(kernels.TOO_DEEP, view)
+            raise Settled(layout.TOO_DEEP, view)
 
     def ip(self, view, version):
         self.layer(view)
         view.need(20)
         found = view.held[0] >> 4
         if found not in (4, 6) or version not in (None, found):
-            raise Settled(kernels.BAD_IP, view)
+            raise Settled(layout.BAD_IP, view)
         if found == 4:
             self.ipv4(view)
         _, size, protocol, ttl, source, destination = view.unpack("!IHBB16s16s")
@@ -233,7 +233,7 @@ class Decoder:
         header = (first & 15) * 4
         total = total or view.room
         if header < 20 or total < header:
-            raise Settled(kernels.BAD_IP, view)
+            raise Settled(layout.BAD_IP, view)
         view.need(header)
         ip = (4, *(bytes(10) + b"\xff\xff" + end for end in ends), ttl)
         inner = View(view.data, view.at + header, view.stop, view.at + total)
@@ -245,10 +245,10 @@ class Decoder:
         headers = 0
         while protocol in (EXTENSIONS if ip[0] == 6 else (51,)):
             if view.room < 8:
-                raise Settled(kernels.BAD_IP, view)
+                raise Settled(layout.BAD_IP, view)
             following, size, fragment, identity = view.unpack("!BBHI")
             if headers == 16:
-                raise Settled(kernels.TOO_DEEP, view)
+                raise Settled(layout.TOO_DEEP, view)
             if protocol == 44 and fragment & 0xFFF9:
                 self.fragment(view.skip(8), ip, identity, following, fragment & 0xFFF8, fragment & 1)
             view = view.skip({44: 8, 51: 4 * (size + 2)}.get(protocol, 8 * (size + 1)))
@@ -266,18 +266,18 @@ class Decoder:
             self.mpls(view)
         if protocol in (97, 143):
             self.type(view.skip(14 if protocol == 97 else 12))
-        fates = {1: kernels.ICMP, 58: kernels.ICMP, 132: kernels.SCTP, 115: kernels.OTHER_TUNNEL}
-        raise Settled(fates.get(protocol, kernels.OTHER_PROTOCOL), view)
+        fates = {1: layout.ICMP, 58: layout.ICMP, 132: layout.SCTP, 115: layout.OTHER_TUNNEL}
+        raise Settled(fates.get(protocol, layout.OTHER_PROTOCOL), view)
 
     def gre(self, view):
         flags, kind = view.unpack("!HH")
         if flags & 7 == 1 and kind == 0x880B and len(view.held) >= 8:
             (size,) = view.unpack("!H", 4)
             if not size:
-                raise Settled(kernels.GRE, view)
+                raise Settled(layout.GRE, view)
             self.ppp(view.skip(8 + 4 * bool(flags & 0x1000) + 4 * bool(flags & 0x80)).bound(size))
         if flags & 0x4007:
-            raise Settled(kernels.GRE, view)
+            raise Settled(layout.GRE, view)
         view = view.skip(4 + sum(4 for bit in (0x8000, 0x2000, 0x1000) if flags & bit))
         if kind == 0x88BE:
             self.type(view.skip(20 if flags & 0x1000 else 12))
@@ -294,23 +294,23 @@ class Decoder:
                 self.ip(view, None)
         elif kind in CARRIED:
             self.ethertype(view, kind)
-        raise Settled(kernels.GRE, view)
+        raise Settled(layout.GRE, view)
 
     def udp(self, view, ip):
         if view.room < 8:
-            raise Settled(kernels.BAD_IP, view)
+            raise Settled(layout.BAD_IP, view)
         source, destination, size, _ = view.unpack("!HHHH")
         size = size or view.room
         if size < 8:
-            raise Settled(kernels.BAD_UDP, view)
+            raise Settled(layout.BAD_UDP, view)
         view = view.bound(size).skip(8)
         if not view.held and view.room:
-            raise Settled(kernels.CUT, view)
+            raise Settled(layout.CUT, view)
         if may_be_sip(view.held, 5060 in (source, destination)):
-            raise Settled(kernels.SIP, view, _row(ip, (source, destination), view))
+            raise Settled(layout.SIP, view, _row(ip, (source, destination), view))
         if len(view.held) >= 8:
             self.payload(view, source, destination)
-        raise Settled(kernels.NO_SIP, view)
+        raise Settled(layout.NO_SIP, view)
 
     def payload(self, view, source, destination):
         head = view.held[:8]
@@ -325,7 +325,7 @@ class Decoder:
                 kind = int.from_bytes(head[2:4])
                 view = view.skip(8 + 4 * head[0])
                 if kind != 0x6558 and kind not in CARRIED:
-                    raise Settled(kernels.UDP_TUNNEL, view)
+                    raise Settled(layout.UDP_TUNNEL, view)
                 self.guessed = True
                 if kind == 0x6558:
                     self.type(view.skip(12))
@@ -343,17 +343,17 @@ class Decoder:
         if flags >> 4 != 3:
             return
         if kind != 255:
-            raise Settled(kernels.UDP_TUNNEL, view)
+            raise Settled(layout.UDP_TUNNEL, view)
         view = view.bound(8 + size).skip(8)
         if flags & 7:
             view = view.skip(4)
             for header in range(17):
                 if not view.held:
-                    raise Settled(kernels.UDP_TUNNEL, view)
+                    raise Settled(layout.UDP_TUNNEL, view)
                 if not flags & 4 or view.data[view.at - 1] == 0:
                     break
                 if header == 16 or view.held[0] == 0:
-                    raise Settled(kernels.UDP_TUNNEL, view)
+                    raise Settled(layout.UDP_TUNNEL, view)
                 view = view.skip(4 * view.held[0])
         self.guessed = True
         self.ip(view, None)
@@ -363,24 +363,24 @@ class Decoder:
         if flags & 0x34FF != 2:
             return
         if flags & 0x8000:
-            raise Settled(kernels.UDP_TUNNEL, view)
+            raise Settled(layout.UDP_TUNNEL, view)
         if flags & 0x4000:
             view = view.bound(size).skip(2)
         view = view.skip(10 if flags & 0x0800 else 6)
         if flags & 0x0200:
             if len(view.held) < 2:
-                raise Settled(kernels.UDP_TUNNEL, view)
+                raise Settled(layout.UDP_TUNNEL, view)
             view = view.skip(2 + int.from_bytes(view.held[:2]))
         self.guessed = True
         self.ppp(view)
 
     def tcp(self, view, ip):
         if view.room < 20:
-            raise Settled(kernels.BAD_IP, view)
+            raise Settled(layout.BAD_IP, view)
         source, destination, sequence, _, offset, flags = view.unpack("!HHIIBB6x")
         header = (offset >> 4) * 4
         if header < 20 or header > view.room:
-            raise Settled(kernels.BAD_TCP, view)
+            raise Settled(layout.BAD_TCP, view)
         payload = view.skip(header)
         flow = frozenset([(ip[1], source), (ip[2], destination)])
         followed = flow in self.flows or any(port in (5060, 5061, 5080) for port in (source, destination))
@@ -388,11 +388,11 @@ class Decoder:
             self.flows.add(flow)
             followed = True
         if len(view.held) < header if followed else not payload.held and payload.room:
-            raise Settled(kernels.CUT, view)
+            raise Settled(layout.CUT, view)
         if not followed:
-            raise Settled(kernels.TCP, view)
+            raise Settled(layout.TCP, view)
         row = _row(ip, (source, destination), payload) | {"sequence": sequence, "flags": flags & 31}
-        raise Settled(kernels.SEGMENT, view, row)
+        raise Settled(layout.SEGMENT, view, row)
 
     def homer(self, view):
         view = view.bound(int.from_bytes(view.held[4:6]))
@@ -402,7 +402,7 @@ class Decoder:
         while len(inner.held) >= 6:
             vendor, kind, size = inner.unpack("!HHH")
             if size < 6 or size > inner.room:
-                raise Settled(kernels.HEP, inner)
+                raise Settled(layout.HEP, inner)
             chunk = inner.bound(size).skip(6)
             if vendor == 0 and kind == 15:
                 body = chunk
@@ -412,23 +412,23 @@ class Decoder:
                     chunks[{5: 3, 6: 4}.get(kind, kind)] = chunk.held
             inner = inner.skip(size)
         if body is None or 3 not in chunks or 4 not in chunks:
-            raise Settled(kernels.CUT if view.stop < view.end else kernels.HEP, View(b"", 0, 0, 1))
+            raise Settled(layout.CUT if view.stop < view.end else layout.HEP, View(b"", 0, 0, 1))
         if chunks[2] == b"\x84":
-            raise Settled(kernels.SCTP, view)
+            raise Settled(layout.SCTP, view)
         if not body.held and body.room:
-            raise Settled(kernels.CUT, View(b"", 0, 0, 1))
+            raise Settled(layout.CUT, View(b"", 0, 0, 1))
         ports = [int.from_bytes(chunks[kind]) for kind in (7, 8)]
         if not may_be_sip(body.held, 5060 in ports):
-            raise Settled(kernels.HEP, view)
+            raise Settled(layout.HEP, view)
         ends = [end if len(end) == 16 else bytes(10) + b"\xff\xff" + end for end in (chunks[3], chunks[4])]
         row = _row((0, *ends, 0), ports, body) | {"transport": int(chunks[2] == b"\x06")}
-        raise Settled(kernels.SIP, view, row)
+        raise Settled(layout.SIP, view, row)
 
     def fragment(self, view, ip, identity, protocol, offset, more):
         self.layer(view)
         finish = offset + view.room
         if finish <= offset or finish > 65_535 or (more and finish % 8):
-            raise Settled(kernels.BAD_FRAGMENT, view)
+            raise Settled(layout.BAD_FRAGMENT, view)
         if self.time >= 0:
             for key, datagram in list(self.pending.items()):
                 if not 0 <= datagram.time < self.time - 60 * 10**9:
@@ -442,7 +442,7 @@ class Decoder:
             datagram.protocol = protocol
         datagram.take_in(view.held, offset, finish, more)
         if not datagram.complete:
-            raise Settled(kernels.PENDING, view)
+            raise Settled(layout.PENDING, view)
         if datagram.clashed:
             self.lost.append(datagram)
         del self.pending[key]
@@ -521,13 +521,13 @@ def read_pcap(records, *, order, header, tick, limit, link, decoder=None):
     while len(records) >= at + header:
         second, fraction, captured, wire = struct.unpack_from(order + "IIII", records, at)
         if captured > limit:
-            return kernels.DAMAGED, at, packets
+            return layout.DAMAGED, at, packets
         packet = records[at + header : at + header + captured]
         if len(packet) < captured:
             break
         packets.append(decoder.settle(second * 10**9 + fraction * tick, packet, max(wire, captured), link))
         at += header + captured
-    return kernels.MORE, at, packets
+    return layout.MORE, at, packets
 
 
 def read_pcapng(data, *, limit, decoder=None):
@@ -542,22 +542,22 @@ def read_pcapng(data, *, limit, decoder=None):
         if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
             order = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}.get(data[at + 8 : at + 12])
             if order is None:
-                return kernels.DAMAGED, at, packets
+                return layout.DAMAGED, at, packets
             links = []
         (size,) = struct.unpack_from(order + "I", data, at + 4)
         if size < 12 or size > limit or size % 4:
-            return kernels.DAMAGED, at, packets
+            return layout.DAMAGED, at, packets
         block = data[at : at + size]
         if len(block) < size:
             break
         if struct.unpack(order + "I", block[-4:]) != (size,) or (kind == 0x0A0D0D0A and size < 28):
-            return kernels.DAMAGED, at, packets
+            return layout.DAMAGED, at, packets
         if kind == 1:
             links.append(_interface(block, order))
         elif kind in (2, 3, 6):
             packets.append(_packet(kind, block[8:-4], order, links, decoder))
         at += size
-    return kernels.MORE, at, packets
+    return layout.MORE, at, packets
 
 
 def _interface(block, order):
@@ -583,7 +583,7 @@ def _packet(kind, body, order, links, decoder):
     interface, time = 0, -1
     if kind == 3:
         if len(body) < 4:
-            return decoder.skip(-1, kernels.BAD_BLOCK)
+            return decoder.skip(-1, layout.BAD_BLOCK)
         (wire,) = struct.unpack_from(order + "I", body)
         captured = min(wire, len(body) - 4)
         if links and links[0][1]:
@@ -591,7 +591,7 @@ def _packet(kind, body, order, links, decoder):
         packet = body[4 : 4 + captured]
     else:
         if len(body) < 20:
-            return decoder.skip(-1, kernels.BAD_BLOCK)
+            return decoder.skip(-1, layout.BAD_BLOCK)
         interface, high, low, captured, wire = struct.unpack_from(order + "IIIII", body)
         if kind == 2:
             (interface,) = struct.unpack_from(order + "H", body)
@@ -599,7 +599,7 @@ def _packet(kind, body, order, links, decoder):
             time = nanoseconds(high, low, *links[interface][2:])
         packet = body[20 : 20 + captured]
         if len(packet) < captured:
-            return decoder.skip(time, kernels.BAD_BLOCK)
+            return decoder.skip(time, layout.BAD_BLOCK)
     if interface >= len(links):
-        return decoder.skip(time, kernels.NO_INTERFACE)
+        return decoder.skip(time, layout.NO_INTERFACE)
     return decoder.settle(time, packet, max(wire, captured), links[interface][0])

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.engines import Anomaly
-from analyzer.engines import _kernels as kernels
+from analyzer.engines import _layout as layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def make_memory(*, places: int = kernels.PLACES, chunks: int = kernels.POOL) -> np.void:
+def make_memory(*, places: int = layout.PLACES, chunks: int = layout.POOL) -> np.void:
     """Return an empty MEMORY for so many flows and datagrams, and so many chunks of 2,048 bytes.
 
     chunks must be 32 at least, so that one datagram can be whole. What is not used costs no memory.
     """
-    memory = np.zeros(1, kernels.MEMORY)[0]
+    memory = np.zeros(1, layout.MEMORY)[0]
     memory["spare"][:] = -1, 0, chunks
     for table in (memory["flows"], memory["datagrams"]):
         table["state"][:] = 0, -1, -1, -1, places, 1 + secrets.randbelow(2**31 - 2), 0
@@ -39,13 +39,13 @@ def tell_lost(lost: "NDArray[Any]", count: int) -> Iterator[Anomaly]:
 def _tell(datagram: "NDArray[Any]") -> Anomaly:
     fragments = int(datagram["fragments"])
     shown = ", ".join(f"{number:,}" for number in datagram["shown"][:fragments].tolist())
-    more = "" if fragments <= kernels.SHOWN else f" and {fragments - kernels.SHOWN:,} more"
+    more = "" if fragments <= layout.SHOWN else f" and {fragments - layout.SHOWN:,} more"
     ends = f"from {_address(datagram['source'])} to {_address(datagram['destination'])}"
     which = f"{fragments:,} fragment(s) {ends} (packets {shown}{more})"
     reason, what = "overlapping fragments", "contradict each other, and are not put together"
-    if datagram["state"] == kernels.GROWING:
+    if datagram["state"] == layout.GROWING:
         reason, what = "incomplete datagram", "are not all of their datagram"
-    elif datagram["state"] == kernels.CLASHED:
+    elif datagram["state"] == layout.CLASHED:
         what = "contradict each other: of each byte the first one counts"
     return Anomaly(int(datagram["time"]), int(datagram["number"]), reason, f"{which} {what}")
 

@@ -9,7 +9,7 @@ EtherIP, VXLAN, Geneve, GTP-U, L2TP, and HEP3. Datagrams are put together from t
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,9 @@ import numpy as np
 from analyzer.capture import PCAP_MAGICS, Blocks, open_blocks
 from analyzer.engines import Anomaly, Packets, Segments
 from analyzer.engines import _kernels as kernels
+from analyzer.engines import _layout as layout
+from analyzer.engines._fragments import give_up_all
+from analyzer.engines._records import find_in_pcap, find_in_pcapng
 from analyzer.engines.memory import make_memory, tell_lost
 
 if TYPE_CHECKING:
@@ -26,45 +29,47 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 32 << 20
 SET_ASIDE = {
-    kernels.TCP: "tcp",
-    kernels.FRAGMENT: "fragment",
-    kernels.ICMP: "icmp",
-    kernels.SCTP: "sctp",
-    kernels.NO_SIP: "udp without sip",
-    kernels.NOT_IP: "not ip",
-    kernels.OTHER_PROTOCOL: "other ip protocol",
-    kernels.GRE: "tunnel (gre)",
-    kernels.PPPOE: "tunnel (pppoe)",
-    kernels.MPLS: "tunnel (mpls)",
-    kernels.HEP: "tunnel (hep)",
-    kernels.UDP_TUNNEL: "tunnel (udp)",
-    kernels.OTHER_TUNNEL: "tunnel (other)",
+    layout.TCP: "tcp",
+    layout.FRAGMENT: "fragment",
+    layout.ICMP: "icmp",
+    layout.SCTP: "sctp",
+    layout.NO_SIP: "udp without sip",
+    layout.NOT_IP: "not ip",
+    layout.OTHER_PROTOCOL: "other ip protocol",
+    layout.GRE: "tunnel (gre)",
+    layout.PPPOE: "tunnel (pppoe)",
+    layout.MPLS: "tunnel (mpls)",
+    layout.HEP: "tunnel (hep)",
+    layout.UDP_TUNNEL: "tunnel (udp)",
+    layout.OTHER_TUNNEL: "tunnel (other)",
 }
 UNREADABLE = {
-    kernels.CUT: "cut before the payload",
-    kernels.BAD_IP: "bad ip header",
-    kernels.BAD_UDP: "bad udp header",
-    kernels.BAD_TCP: "bad tcp header",
-    kernels.BAD_FRAGMENT: "bad fragment",
-    kernels.TOO_DEEP: "too many headers",
-    kernels.BAD_BLOCK: "bad packet block",
-    kernels.NO_INTERFACE: "unknown interface",
+    layout.CUT: "cut before the payload",
+    layout.BAD_IP: "bad ip header",
+    layout.BAD_UDP: "bad udp header",
+    layout.BAD_TCP: "bad tcp header",
+    layout.BAD_FRAGMENT: "bad fragment",
+    layout.TOO_DEEP: "too many headers",
+    layout.BAD_BLOCK: "bad packet block",
+    layout.NO_INTERFACE: "unknown interface",
 }
 _DETAILS = {
-    kernels.CUT: "the captured bytes end before the payload begins",
-    kernels.BAD_IP: "version or lengths of the IP headers contradict each other",
-    kernels.BAD_UDP: "the UDP length is less than that of a UDP header",
-    kernels.BAD_TCP: "the TCP header is shorter than any, or longer than the segment",
-    kernels.BAD_FRAGMENT: "the fragment is empty, is not a multiple of 8 bytes, or reaches beyond 65,535 bytes",
-    kernels.TOO_DEEP: "more tunnels, VLAN tags or IPv6 extension headers in a row than any network needs",
-    kernels.BAD_BLOCK: "the packet is longer than the block that holds it",
-    kernels.NO_INTERFACE: "the packet's interface is not described before it",
+    layout.CUT: "the captured bytes end before the payload begins",
+    layout.BAD_IP: "version or lengths of the IP headers contradict each other",
+    layout.BAD_UDP: "the UDP length is less than that of a UDP header",
+    layout.BAD_TCP: "the TCP header is shorter than any, or longer than the segment",
+    layout.BAD_FRAGMENT: "the fragment is empty, is not a multiple of 8 bytes, or reaches beyond 65,535 bytes",
+    layout.TOO_DEEP: "more tunnels, VLAN tags or IPv6 extension headers in a row than any network needs",
+    layout.BAD_BLOCK: "the packet is longer than the block that holds it",
+    layout.NO_INTERFACE: "the packet's interface is not described before it",
 }
 
-_JOINED_BYTES = kernels.ROOM + (7 << 20)
+_JOINED_BYTES = layout.ROOM + (7 << 20)
 _LARGEST_PACKET = 256 << 20
 _USUAL_PACKET = 262_144
 """The snap length that libpcap sets where none is asked for."""
+_PACKETS_AT_ONCE = 8192
+"""So few that what is known of them stays in the processor's cache."""
 _MOST_INTERFACES = 65_536
 _MOST = 2**63 - 1
 _COLUMNS = ("number", "time", "ttl", "source_port", "destination_port", "start", "length", "missing")
@@ -90,7 +95,7 @@ def read_blocks(blocks: Blocks) -> Iterator[Packets]:
 
 
 def _make_links(count: int) -> "NDArray[Any]":
-    return np.zeros(count, kernels.LINK)
+    return np.zeros(count, layout.LINK)
 
 
 @dataclass
@@ -103,7 +108,9 @@ class _Pass:
     memory: np.void = field(default_factory=make_memory)
     joined: "NDArray[np.uint8]" = field(default_factory=lambda: np.empty(_JOINED_BYTES, np.uint8))
     """The datagrams of the block that were put together."""
-    written: np.void = field(default_factory=lambda: np.zeros(1, kernels.WRITTEN)[0])
+    found: "NDArray[np.int64]" = field(default_factory=lambda: np.empty((_PACKETS_AT_ONCE, layout.FOUND), np.int64))
+    """The packets of the block that are settled next."""
+    written: np.void = field(default_factory=lambda: np.zeros(1, layout.WRITTEN)[0])
     number: int = 0
     dropped: int | None = None
     anomalies: list[Anomaly] = field(default_factory=list)
@@ -115,8 +122,8 @@ class _Pass:
     def begin(self) -> None:
         """Make room for the packets of a block."""
         self.tally[:] = 0
-        self.tally[[kernels.NUMBER, kernels.FIRST, kernels.LAST]] = self.number, -1, -1
-        self.tally[kernels.ROOM_OF_ROWS] = kernels.ROWS_AT_ONCE
+        self.tally[[layout.NUMBER, layout.FIRST, layout.LAST]] = self.number, -1, -1
+        self.tally[layout.ROOM_OF_ROWS] = layout.ROWS_AT_ONCE
         self.fates[:] = 0
         self.dropped = None
         self.anomalies = []
@@ -162,43 +169,57 @@ class _Pass:
         elif used < len(self.blocks.data):
             self.stop_at(used, "cut short", what)
 
+    def settle(self, count: int) -> Iterator[Packets]:
+        """Settle the packets that were found; whenever there is no room for more, yield those settled so far."""
+        at = 0
+        while True:
+            at, why = kernels.settle_usual(self.blocks.data, self.found, at, count, *self.arrays)
+            if why == layout.UNUSUAL:
+                at, why = kernels.settle_all(self.blocks.data, self.found, at, count, *self.arrays)
+            if why == layout.DONE:
+                return
+            yield self.finish()
+            self.begin()
+
     def end(self) -> None:
         """Settle what waits for packets that do not come any more."""
-        kernels.give_up_all(self.memory, self.written)
+        if self.memory["datagrams"]["state"][layout.OLDEST] < 0:
+            return
+        give_up_all(self.memory, self.written)
 
     def finish(self) -> Packets:
         """Return the packets of the block."""
         self.gather_aside()
-        self.number = int(self.tally[kernels.NUMBER])
+        self.number = int(self.tally[layout.NUMBER])
         set_aside = {SET_ASIDE[fate]: int(self.fates[fate]) for fate in SET_ASIDE if self.fates[fate]}
         set_aside |= {f"link type {kind}": packets for kind, packets in self.aside.items()}
-        rows = self.written["rows"][: int(self.tally[kernels.ROWS])]
-        segments = self.written["segments"][: int(self.tally[kernels.SEGMENTS])]
+        rows = self.written["rows"][: int(self.tally[layout.ROWS])]
+        segments = self.written["segments"][: int(self.tally[layout.SEGMENTS])]
         data = self.blocks.data
-        if self.tally[kernels.JOINED]:
-            data = np.concatenate([data, self.joined[: int(self.tally[kernels.JOINED])]])
+        if self.tally[layout.JOINED]:
+            data = np.concatenate([data, self.joined[: int(self.tally[layout.JOINED])]])
         return Packets(
             **_columns(rows),
             data=data,
             transport=rows["transport"].copy(),
             captured=int(self.fates.sum()),
-            carried=int(self.fates[kernels.SIP]),
+            carried=int(self.fates[layout.SIP]),
             segments=_make_segments(segments, data) if len(segments) else None,
             set_aside=set_aside,
             unreadable={UNREADABLE[fate]: int(self.fates[fate]) for fate in UNREADABLE if self.fates[fate]},
             anomalies=(
                 *self._tell_odd(),
-                *tell_lost(self.written["lost"], int(self.tally[kernels.LOST])),
+                *tell_lost(self.written["lost"], int(self.tally[layout.LOST])),
                 *self.anomalies,
             ),
-            first=int(self.tally[kernels.FIRST]),
-            last=int(self.tally[kernels.LAST]),
+            first=int(self.tally[layout.FIRST]),
+            last=int(self.tally[layout.LAST]),
             dropped=self.dropped,
             format=self.format,
         )
 
     def _tell_odd(self) -> Iterator[Anomaly]:
-        told = self.written["odd"][: int(self.tally[kernels.NOTED])]
+        told = self.written["odd"][: int(self.tally[layout.NOTED])]
         for number, time, fate in told.tolist():
             yield Anomaly(time, number, UNREADABLE[fate], _DETAILS[fate])
         for fate, reason in UNREADABLE.items():
@@ -229,29 +250,30 @@ def _read_pcap(blocks: Blocks, magic: bytes) -> Iterator[Packets]:
     walk.links["link"] = link & 0x03FFFFFF  # the bits above tell of frame check sequences
     limit = min(max(snap, _USUAL_PACKET), _LARGEST_PACKET)
     tick = 1000 if resolution == "µs" else 1
-    at, why = 24, kernels.FULL
-    while why == kernels.FULL or not blocks.ended:
-        if why == kernels.MORE:
-            blocks.advance(at)
-            at = 0
-        walk.begin()
-        at, why = kernels.walk_pcap(
-            blocks.data, at, len(blocks.data), header, order == "big", tick, limit, *walk.arrays
-        )
+    at, big = 24, order == "big"
+    walk.begin()
+    while True:
+        at, why, count = find_in_pcap(blocks.data, at, len(blocks.data), header, big, tick, limit, walk.found)
+        yield from walk.settle(count)
+        if why == layout.ENOUGH:
+            continue
         if _end(walk, at, why):
             walk.end()
             yield walk.finish()
             return
-        if walk.tally[kernels.NUMBER] > walk.number:
+        if walk.tally[layout.NUMBER] > walk.number:
             yield walk.finish()
+        blocks.advance(at)
+        at = 0
+        walk.begin()
 
 
 def _end(walk: _Pass, at: int, why: int) -> bool:
     """Say whether the capture ends here, and note if it should not."""
-    if why == kernels.DAMAGED:
+    if why == layout.DAMAGED:
         walk.stop_at(at, "damaged", "a record cannot be as long as it says it is")
         return True
-    if why != kernels.MORE or not walk.blocks.ended:
+    if why != layout.MORE or not walk.blocks.ended:
         return False
     walk.stop_short(at, "the capture ends within a record that begins")
     return True
@@ -260,21 +282,20 @@ def _end(walk: _Pass, at: int, why: int) -> bool:
 def _read_pcapng(blocks: Blocks) -> Iterator[Packets]:
     walk = _Pass(blocks)
     section = _Section(walk)
-    at, why = 0, kernels.FULL
+    at = 0
     while True:
-        if why == kernels.MORE:
-            blocks.advance(at)
-            at = 0
         walk.begin()
-        at, why = section.walk(at)
+        at, why = yield from section.walk(at)
         ended = _end(walk, at, why)
         section.finish()
         if ended:
             walk.end()
-        if ended or walk.tally[kernels.NUMBER] > walk.number or walk.dropped is not None or walk.anomalies:
+        if ended or walk.tally[layout.NUMBER] > walk.number or walk.dropped is not None or walk.anomalies:
             yield walk.finish()
         if ended:
             return
+        blocks.advance(at)
+        at = 0
 
 
 class _Section:
@@ -292,23 +313,26 @@ class _Section:
         self._walk.links = self._table[:0]
         self._walk.format = f"pcapng, {'big' if order == '>' else 'little'}-endian"
 
-    def walk(self, at: int) -> tuple[int, int]:
+    def walk(self, at: int) -> Generator[Packets, None, tuple[int, int]]:
         """Settle the packets of the block from at on; return where the rest begins, and why."""
         walk = self._walk
         data = walk.blocks.data
         while True:
             big = self._order == ">"
-            at, why = kernels.walk_pcapng(data, at, len(data), big, _LARGEST_PACKET, *walk.arrays)
-            if why in (kernels.MORE, kernels.DAMAGED, kernels.FULL):
+            at, why, count = find_in_pcapng(data, at, len(data), big, _LARGEST_PACKET, walk.links, walk.found)
+            yield from walk.settle(count)
+            if why in (layout.MORE, layout.DAMAGED):
                 return at, why
-            if why == kernels.SECTION:
+            if why == layout.ENOUGH:
+                continue
+            if why == layout.SECTION:
                 self.finish()
                 self._open(">" if data[at + 8] == 0x1A else "<")
             (size,) = struct.unpack(self._order + "I", data[at + 4 : at + 8].tobytes())
             block = data[at : at + size].tobytes()
-            if why == kernels.INTERFACE:
+            if why == layout.INTERFACE:
                 self._describe(block)
-            elif why == kernels.STATISTICS:
+            elif why == layout.STATISTICS:
                 self._count_lost(block)
             at += size
 
@@ -329,7 +353,7 @@ class _Section:
                 resolution = value[0]
             elif code == 14 and len(value) >= 8:
                 (offset,) = struct.unpack_from(self._order + "q", value)
-        offset = max(min(offset * 1_000_000_000, kernels.LATEST), -kernels.LATEST)
+        offset = max(min(offset * 1_000_000_000, layout.LATEST), -layout.LATEST)
         self._table[self._count] = (link, snap, resolution, offset, 0)
         self._count += 1
         self._walk.links = self._table[: self._count]

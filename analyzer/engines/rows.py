@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from analyzer.compiled import kernel
 from analyzer.engines import TCP, UDP, Anomaly, Packets, Segments
-from analyzer.engines import _kernels as kernels
+from analyzer.engines._flows import is_sip_port
+from analyzer.engines._layout import SIP_PORT
+from analyzer.engines._start_lines import may_be_sip, opens_sip
 from analyzer.formats import PCAP_MAGICS, PCAPNG_MAGIC, find_foreign
 
 if TYPE_CHECKING:
@@ -43,15 +46,15 @@ _CHUNK = struct.Struct(">HHH")
 
 
 def _begins_sip(data: "NDArray[np.uint8]", sip_port: bool) -> bool:  # noqa: FBT001 (a kernel is called by position)
-    return kernels.may_be_sip(data, 0, len(data), sip_port)
+    return may_be_sip(data, 0, len(data), sip_port)
 
 
 def _opens_sip(data: "NDArray[np.uint8]", source_port: int) -> bool:
-    return kernels.opens_sip(data, 0, len(data), source_port)
+    return opens_sip(data, 0, len(data), source_port)
 
 
-_begins, _opens = kernels.KERNEL(_begins_sip), kernels.KERNEL(_opens_sip)
-_is_sip_port = kernels.is_sip_port.py_func
+_begins, _opens = kernel(_begins_sip), kernel(_opens_sip)
+_is_sip_port = is_sip_port.py_func
 
 
 class Ends(NamedTuple):
@@ -199,7 +202,7 @@ def _addresses(addresses: list[bytes]) -> "NDArray[np.uint64]":
 
 def holds_sip(data: bytes, *ports: int) -> bool:
     """Say whether data, seen between those UDP ports, begins with a start line of SIP."""
-    return bool(_begins(np.frombuffer(data, np.uint8), kernels.SIP_PORT in ports))
+    return bool(_begins(np.frombuffer(data, np.uint8), SIP_PORT in ports))
 
 
 def is_message(payload: Payload) -> bool:

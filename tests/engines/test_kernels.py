@@ -14,7 +14,9 @@ from engines import pcaps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.engines import _kernels as kernels
+from analyzer.engines import _kernels, _records, _start_lines, _words
+from analyzer.engines import _layout as layout
+from analyzer.engines._fragments import give_up_all
 from analyzer.engines.memory import make_memory
 
 MODE = os.environ.get("SIPSCOPE_KERNELS", "compiled")
@@ -28,22 +30,17 @@ many = settings(
 
 @numba.njit
 def nanoseconds(high, low, resolution, offset):
-    return kernels.nanoseconds(high, low, resolution, offset)
+    return _records.nanoseconds(high, low, resolution, offset)
 
 
 @numba.njit
 def may_be_sip(data, start, stop, sip_port):
-    return kernels.may_be_sip(data, start, stop, sip_port)
-
-
-@numba.njit
-def decode(data, start, stop, wire_stop, link, joined, memory, written):
-    return kernels.decode(data, start, stop, wire_stop, link, 0, joined, memory, written)
+    return _start_lines.may_be_sip(data, start, stop, sip_port)
 
 
 @numba.njit
 def big32(data, at):
-    return kernels.big32(data, at)
+    return _words.big32(data, at)
 
 
 def array_of(data):
@@ -244,7 +241,7 @@ def chain(payload, protocols, protocol=17):
 
 
 def unpacked(row, data, *, segment=False):
-    """A row of kernels.ROW as the twin tells it."""
+    """A row of layout.ROW as the twin tells it."""
     start, length = int(row["start"]), int(row["length"])
     assert 0 <= start <= start + length <= len(data)
     told = {
@@ -261,18 +258,18 @@ def unpacked(row, data, *, segment=False):
 
 
 @many
-@given(packets(), st.data(), st.integers(0, 20))
-def test_decode(both, data, more):
+@given(packets(), st.data(), st.integers(0, 20), st.booleans())
+def test_decode(both, data, more, usual):
     link, packet = both
     packet = data.draw(mutated(st.just(packet)))
     fate, wanted, _ = naive.decode(packet, len(packet) + more, link)
     for before, after in ((b"", b""), (b"before", pcaps.OPTIONS)):
-        written = Written([link])
         array = array_of(before + packet + after)
         start, stop = len(before), len(before) + len(packet)
-        assert decode(array, start, stop, stop + more, link, *written.arrays[1:]) == (fate, 1)
+        written = Written([link], usual=usual)
+        assert written.settle_one(array, start, stop, stop + more) == fate
         if wanted:
-            segment = fate == kernels.SEGMENT
+            segment = fate == layout.SEGMENT
             row = written.written["segments" if segment else "rows"][0]
             assert unpacked(row, array, segment=segment) == wanted
 
@@ -280,66 +277,102 @@ def test_decode(both, data, more):
 class Written:
     """The arrays that a walk reads and writes."""
 
-    def __init__(self, links, rows=50, **limits):
-        self.links = np.zeros(len(links), kernels.LINK)
+    def __init__(self, links, rows=50, *, usual=True, **limits):
+        self.usual = usual
+        self.found = np.zeros((4, layout.FOUND), np.int64)
+        self.links = np.zeros(len(links), layout.LINK)
         self.links["link"] = links
         self.links["resolution"] = 6
         self.memory = make_memory(**limits)
-        self.joined = np.zeros(kernels.ROOM + 70_000, np.uint8)
-        self.written = np.zeros(1, kernels.WRITTEN)[0]
+        self.joined = np.zeros(layout.ROOM + 70_000, np.uint8)
+        self.written = np.zeros(1, layout.WRITTEN)[0]
         self.tally = self.written["tally"]
-        self.tally[[kernels.FIRST, kernels.LAST, kernels.ROOM_OF_ROWS]] = -1, -1, rows
+        self.tally[[layout.FIRST, layout.LAST, layout.ROOM_OF_ROWS]] = -1, -1, rows
         self.fates = self.written["fates"]
 
     @property
     def arrays(self):
         return self.links, self.joined, self.memory, self.written
 
+    def settle(self, array, count):
+        """Settle the packets that were found: usual ones by one kernel, all from the first other one by the other."""
+        at, why = 0, layout.UNUSUAL
+        if self.usual:
+            at, why = _kernels.settle_usual(array, self.found, 0, count, *self.arrays)
+        if why == layout.UNUSUAL:
+            at, why = _kernels.settle_all(array, self.found, at, count, *self.arrays)
+        assert (why == layout.DONE) == (at == count)
+        return why
+
+    def settle_one(self, array, start, stop, end):
+        """Return the fate of one packet."""
+        before = self.fates.copy()
+        self.found[0] = start, stop, end, 0, 0
+        assert self.settle(array, 1) == layout.DONE
+        (fates,) = np.nonzero(self.fates - before)
+        return fates[0] if len(fates) else layout.PENDING
+
+    def walk(self, find, array, at, *format_):
+        """Settle all packets of array from at on; return where the rest begins, and why."""
+        while True:
+            at, why, count = find(array, at, len(array), *format_, self.found)
+            if self.settle(array, count) == layout.FULL:
+                return None, layout.FULL
+            if why != layout.ENOUGH:
+                return at, why
+
+    def walk_pcap(self, array, at, *format_):
+        """Settle all packets of the records."""
+        return self.walk(_records.find_in_pcap, array, at, *format_)
+
+    def walk_pcapng(self, array, at, *format_):
+        """Settle all packets of the blocks."""
+        return self.walk(_records.find_in_pcapng, array, at, *format_, self.links)
+
     def check(self, data, told, decoder):
         """Compare with [(time, fate, row, packets)] of the twin."""
-        data = np.concatenate([data, self.joined[: self.tally[kernels.JOINED]]])
+        data = np.concatenate([data, self.joined[: self.tally[layout.JOINED]]])
         times = [time for time, *_ in told if time >= 0]
-        assert self.tally[kernels.NUMBER] == len(told)
-        fates = [0] * (kernels.FATES + 1)
+        assert self.tally[layout.NUMBER] == len(told)
+        fates = [0] * (layout.FATES + 1)
         for _, fate, _, packets in told:
-            fates[fate] += 1 if fate == kernels.SEGMENT else packets
-            fates[kernels.FRAGMENT] += packets - 1 if fate == kernels.SEGMENT else 0
-        fates[kernels.FRAGMENT] += decoder.given_up
-        assert self.fates.tolist() == fates[: kernels.FATES]
-        assert self.tally[kernels.FIRST] == min(times, default=-1)
-        assert self.tally[kernels.LAST] == max(times, default=-1)
-        for kind, fate, count in (("rows", kernels.SIP, kernels.ROWS), ("segments", kernels.SEGMENT, kernels.SEGMENTS)):
+            fates[fate] += 1 if fate == layout.SEGMENT else packets
+            fates[layout.FRAGMENT] += packets - 1 if fate == layout.SEGMENT else 0
+        fates[layout.FRAGMENT] += decoder.given_up
+        assert self.fates.tolist() == fates[: layout.FATES]
+        assert self.tally[layout.FIRST] == min(times, default=-1)
+        assert self.tally[layout.LAST] == max(times, default=-1)
+        for kind, fate, count in (("rows", layout.SIP, layout.ROWS), ("segments", layout.SEGMENT, layout.SEGMENTS)):
             wanted = [(number, time, row) for number, (time, its, row, _) in enumerate(told, 1) if its == fate]
             rows = self.written[kind][: self.tally[count]]
-            segment = fate == kernels.SEGMENT
+            segment = fate == layout.SEGMENT
             assert [(row["number"], row["time"], unpacked(row, data, segment=segment)) for row in rows] == wanted
         odd = [
-            (number, time, fate)
-            for number, (time, fate, *_) in enumerate(told, 1)
-            if kernels.CUT <= fate < kernels.FATES
+            (number, time, fate) for number, (time, fate, *_) in enumerate(told, 1) if layout.CUT <= fate < layout.FATES
         ]
-        assert self.written["odd"][: self.tally[kernels.NOTED]].tolist() == odd[: kernels.NOTES]
-        assert self.links["aside"].sum() == self.fates[kernels.LINK_TYPE]
-        assert self.tally[kernels.LOST] == len(decoder.lost)
+        assert self.written["odd"][: self.tally[layout.NOTED]].tolist() == odd[: layout.NOTES]
+        assert self.links["aside"].sum() == self.fates[layout.LINK_TYPE]
+        assert self.tally[layout.LOST] == len(decoder.lost)
         for facts, datagram in zip(self.written["lost"], decoder.lost, strict=False):
             assert (facts["number"], facts["time"]) == (datagram.number, datagram.time)
-            assert facts["shown"][: facts["fragments"]].tolist() == datagram.numbers[: kernels.SHOWN]
+            assert facts["shown"][: facts["fragments"]].tolist() == datagram.numbers[: layout.SHOWN]
             assert (facts["fragments"], facts["packets"]) == (len(datagram.numbers), datagram.packets)
             assert facts["state"] == (2 if datagram.spoilt else int(datagram.clashed))
 
 
 @many
 @given(
-    st.lists(packets(), max_size=6), st.data(), st.sampled_from("<>"), st.sampled_from([16, 24]), st.binary(max_size=3)
-)
-def test_walk_pcap(links, data, order, header, before):
+    st.lists(packets(), max_size=6), st.data(), st.sampled_from("<>"), st.sampled_from([16, 24]), st.binary(max_size=3),
+    st.booleans(),
+)  # fmt: skip
+def test_walk_pcap(links, data, order, header, before, usual):
     link = links[0][0] & 0xFFFF if links else 1
     magic = 0xA1B2CD34 if header == 24 else 0xA1B2C3D4
     body = data.draw(mutated(st.just(pcaps.pcap([packet for _, packet in links], order=order, magic=magic)[24:])))
-    written = Written([link])
+    written = Written([link], usual=usual)
     decoder = naive.Decoder()
     array = array_of(before + body)
-    at, why = kernels.walk_pcap(array, len(before), len(array), header, order == ">", 1000, 4096, *written.arrays)
+    at, why = written.walk_pcap(array, len(before), header, order == ">", 1000, 4096)
     wanted = naive.read_pcap(body, order=order, header=header, tick=1000, limit=4096, link=link, decoder=decoder)
     assert (why, at - len(before)) == wanted[:2]
     written.check(array, wanted[2], decoder)
@@ -383,10 +416,10 @@ def test_fragments(datagrams, data):
     array = array_of(body)
     written = Written([101])
     decoder = naive.Decoder()
-    assert kernels.walk_pcap(array, 0, len(array), 16, False, 1000, 9999, *written.arrays) == (len(array), kernels.MORE)
+    assert written.walk_pcap(array, 0, 16, False, 1000, 9999) == (len(array), layout.MORE)
     told = naive.read_pcap(body, order="<", header=16, tick=1000, limit=9999, link=101, decoder=decoder)[2]
     written.check(array, told, decoder)
-    kernels.give_up_all(written.memory, written.written)
+    give_up_all(written.memory, written.written)
     decoder.end()
     written.check(array, told, decoder)
     assert written.fates.sum() == len(packets)
@@ -406,8 +439,8 @@ def test_flows(steps):
         packet = pcaps.ipv6(pcaps.tcp(payload, source=ports[0], destination=ports[1]), protocol=6, **ends)
         array = array_of(packet)
         followed = number in recent or payload == pcaps.OPTIONS
-        wanted = kernels.SEGMENT if followed else kernels.TCP
-        assert decode(array, 0, len(array), len(array), 101, *written.arrays[1:]) == (wanted, 1)
+        wanted = layout.SEGMENT if followed else layout.TCP
+        assert written.settle_one(array, 0, len(array), len(array)) == wanted
         if followed:
             recent = [number, *[other for other in recent if other != number]][:3]
 
@@ -418,17 +451,17 @@ def test_memory_for_fragments_is_bounded():
     ends = [pcaps.fragments(pcaps.udp(), 24, identification=i) for i in range(40)]
     packets = [first for first, _ in ends] + [last for _, last in ends]
     array = array_of(pcaps.pcap(packets)[24:])
-    kernels.walk_pcap(array, 0, len(array), 16, False, 1000, 9999, *written.arrays)
-    kernels.give_up_all(written.memory, written.written)
+    written.walk_pcap(array, 0, 16, False, 1000, 9999)
+    give_up_all(written.memory, written.written)
     assert written.fates.sum() == 80
-    assert written.memory["datagrams"]["state"][kernels.FRESH] == 5
+    assert written.memory["datagrams"]["state"][layout.FRESH] == 5
     written = Written([101], chunks=40)
     array = array_of(pcaps.pcap([pcaps.fragment(bytes(8), 65528 - 8 * (i % 8000), True, i) for i in range(900)])[24:])
-    kernels.walk_pcap(array, 0, len(array), 16, False, 1000, 9999, *written.arrays)
-    kernels.give_up_all(written.memory, written.written)
-    assert written.fates[kernels.FRAGMENT] + written.fates[kernels.BAD_FRAGMENT] == 900
-    assert written.memory["spare"][kernels.UNUSED] <= 40
-    assert written.memory["spare"][kernels.LEFT] == 40
+    written.walk_pcap(array, 0, 16, False, 1000, 9999)
+    give_up_all(written.memory, written.written)
+    assert written.fates[layout.FRAGMENT] + written.fates[layout.BAD_FRAGMENT] == 900
+    assert written.memory["spare"][layout.UNUSED] <= 40
+    assert written.memory["spare"][layout.LEFT] == 40
 
 
 @st.composite
@@ -450,12 +483,12 @@ def test_walk_pcapng(data, order, before):
     body = data.draw(mutated(st.lists(blocks(order), max_size=6).map(b"".join), changes=2))
     written = Written([1])
     array = array_of(before + body)
-    at, why = kernels.walk_pcapng(array, len(before), len(array), order == ">", 4096, *written.arrays)
+    at, why = written.walk_pcapng(array, len(before), order == ">", 4096)
     decoder = naive.Decoder()
     wanted, end, told = naive.read_pcapng(section + body[: at - len(before)], limit=4096, decoder=decoder)
-    assert (wanted, end) == (kernels.MORE, len(section) + at - len(before))
+    assert (wanted, end) == (layout.MORE, len(section) + at - len(before))
     written.check(array, told, decoder)
-    if why in (kernels.MORE, kernels.DAMAGED):
+    if why in (layout.MORE, layout.DAMAGED):
         assert naive.read_pcapng(section + body, limit=4096)[:2] == (why, end)
 
 
@@ -464,12 +497,12 @@ def test_a_walk_stops_where_there_is_no_room(walk):
     written = Written([1], rows=2)
     if walk == "pcap":
         array = array_of(pcaps.pcap([pcaps.ethernet()] * 3)[24:])
-        at, why = kernels.walk_pcap(array, 0, len(array), 16, False, 1, 4096, *written.arrays)
+        _, why = written.walk_pcap(array, 0, 16, False, 1, 4096)
     else:
         array = array_of(pcaps.epb() * 3)
-        at, why = kernels.walk_pcapng(array, 0, len(array), False, 4096, *written.arrays)
-    assert (at, why) == (len(array) // 3 * 2, kernels.FULL)
-    assert written.tally[kernels.NUMBER] == 2
+        _, why = written.walk_pcapng(array, 0, False, 4096)
+    assert why == layout.FULL
+    assert written.tally[layout.NUMBER] == 2
 
 
 if MODE == "compiled":

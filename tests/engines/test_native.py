@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from analyzer.capture import Blocks
 from analyzer.engines import ENGINES, TRANSPORTS, UDP, native
-from analyzer.engines import _kernels as kernels
+from analyzer.engines import _layout as layout
 from analyzer.errors import CaptureError
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus"
@@ -411,8 +411,8 @@ def test_more_interfaces_than_were_made_room_for(read):
         (0x80 | 32, None, (7 << 32) + 1, 7 * 10**9),
         (0x80 | 63, None, 2**63 + 2**62, 15 * 10**8),
         (127, None, 2**64 - 1, 0),
-        (0, None, 2**64 - 1, kernels.LATEST),
-        (6, 2**62, 5, kernels.LATEST),
+        (0, None, 2**64 - 1, layout.LATEST),
+        (6, 2**62, 5, layout.LATEST),
         (6, -(2**62), 5, 0),
     ],
 )
@@ -587,7 +587,7 @@ def test_fates_add_up_under_any_change(kind, changes, size):
     if kind == "pcapng":
         _, _, told = naive.read_pcapng(bytes(data), limit=256 << 20)
         assert sum(block.captured for block in found) == len(told)
-        assert [row[7] for row in rows(found)] == [row["payload"] for _, fate, row, _ in told if fate == kernels.SIP]
+        assert [row[7] for row in rows(found)] == [row["payload"] for _, fate, row, _ in told if fate == layout.SIP]
 
 
 # --- packets in packets
@@ -866,7 +866,7 @@ def test_fates_of_fragments_add_up_under_any_change(changes, size):
     found = check(list(native.read_blocks(blocks)))
     told = naive.read_pcap(bytes(data[24:]), order="<", header=16, tick=1000, limit=262_144, link=101)[2]
     assert sum(block.captured for block in found) == len(told)
-    assert [row[7] for row in rows(found)] == [row["payload"] for _, fate, row, _ in told if fate == kernels.SIP]
+    assert [row[7] for row in rows(found)] == [row["payload"] for _, fate, row, _ in told if fate == layout.SIP]
 
 
 @pytest.mark.parametrize("kind", ["overlapping", "of one datagram each", "of one byte"])

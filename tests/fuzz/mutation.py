@@ -139,7 +139,7 @@ def _analyze(path, found):
 
 def bounds_are_checked():
     """Say whether the kernels of the engine and of streams check their bounds: they read past an array's end here."""
-    from analyzer.engines._kernels import big32
+    from analyzer.engines._words import big32
     from analyzer.sip._framing import read_frame
 
     @numba.njit
