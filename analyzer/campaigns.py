@@ -9,13 +9,16 @@ from base64 import b32encode
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analyzer.dialling import leads_abroad
+from analyzer.grouping import coded, numbered, words
 from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 
 if TYPE_CHECKING:
@@ -99,7 +102,7 @@ def join_campaigns(
 def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
     """Return a number for each attack: the same for attacks of one source without a rest between them."""
     ordered = attacks[["source", "start", "end"]].sort_values(["source", "start"], kind="stable")
-    source = ordered["source"].astype("str")
+    source = ordered["source"].cat.codes
     reached = ordered["end"].groupby(source).cummax().groupby(source).shift()
     begins = (source != source.shift()) | (ordered["start"] - reached > pd.Timedelta(rest))
     return np.asarray((begins.cumsum() - 1).reindex(attacks.index), dtype=np.int64)
@@ -113,21 +116,44 @@ def _links(
     What customers carry too is left out. Only two whose attacks are sure may still share a handwriting with them:
     a thief who writes like a common telephone is a thief.
     """
-    prefixed = [any(map(leads_abroad, prefixes)) for prefixes in attacks["prefixes"]]
-    served = attacks["outcome"].isin(["rang", "answered"])
-    sure = attacks["confidence"] >= joining.sure
-    keys = attacks[["keys", "start", "end"]].assign(party=party, prefixed=prefixed, served=served, sure=sure)
-    keys = keys.explode("keys").dropna(subset=["keys"])
-    key = keys["keys"].astype("str")
-    parts = key.str.split(":", n=1)
-    links = keys.assign(key=key, kind=parts.str[0], value=parts.str[1]).drop(columns="keys")
-    guilty = links["sure"] & links["kind"].isin(["setup", "handwriting"])
-    links = links[(links["kind"] == "number") | guilty | ~links["key"].isin(ordinary)]
-    links["strength"] = links["kind"].map(STRENGTH).astype("int64")
-    grouped = links.groupby(["party", "key", "kind", "value", "strength"], as_index=False, observed=True)
-    return grouped.agg(
-        start=("start", "min"), end=("end", "max"), prefixed=("prefixed", "any"), served=("served", "any")
+    keys = attacks["keys"].tolist()
+    of = np.repeat(np.arange(len(attacks)), [len(cell) for cell in keys])
+    code, texts = coded(pd.Series(list(chain.from_iterable(keys)), dtype="str"))
+    parts = [key.partition(":") for key in texts.to_pylist()]
+    known = pd.DataFrame(
+        {"key": words(texts), "kind": [kind for kind, _, _ in parts], "value": [value for _, _, value in parts]},
+        dtype="str",
     )
+    known["strength"] = known["kind"].map(STRENGTH).astype("int64")
+    sure = (attacks["confidence"] >= joining.sure).to_numpy()
+    spared = ~known["key"].isin(ordinary).to_numpy() | (known["kind"] == "number").to_numpy()
+    telling = known["kind"].isin(["setup", "handwriting"]).to_numpy()
+    kept = spared[code] | (telling[code] & sure[of])
+    of, code = of[kept], code[kept]
+    pair = numbered(party[of], code)
+    grouped = pd.DataFrame(
+        {
+            "party": party[of],
+            "code": code,
+            "start": attacks["start"].take(of).array,
+            "end": attacks["end"].take(of).array,
+            "prefixed": np.array([_abroad(prefixes) for prefixes in attacks["prefixes"]], np.bool_)[of],
+            "served": attacks["outcome"].isin(["rang", "answered"]).to_numpy()[of],
+        }
+    ).groupby(pair)
+    links = grouped.agg(
+        party=("party", "first"), code=("code", "first"), start=("start", "min"), end=("end", "max"),
+        prefixed=("prefixed", "any"), served=("served", "any"),
+    )  # fmt: skip
+    of_key = known.take(links.pop("code").to_numpy()).set_axis(links.index)
+    return pd.concat([of_key, links], axis=1).sort_values(["party", "key"], ignore_index=True)
+
+
+def _abroad(prefixes: list[str]) -> bool:
+    return any(map(_leads_abroad, prefixes))
+
+
+_leads_abroad = lru_cache(maxsize=4096)(leads_abroad)
 
 
 def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> "NDArray[np.int64]":
@@ -241,10 +267,15 @@ def _confidence(best: "pd.Series[float]", sources: "pd.Series[int]") -> "pd.Seri
 def _messages(campaigns: pd.DataFrame, messages: pd.DataFrame) -> "pd.Series[int]":
     """Return how many requests the sources of each campaign sent while it lasted."""
     members = campaigns["sources"].explode().rename("source").rename_axis("group").reset_index()
+    members["source"] = messages["source"].cat.categories.get_indexer(pd.Index(members["source"], dtype="str"))
     members = members.merge(campaigns[["start", "end"]], left_on="group", right_index=True)
-    source = messages["source"].astype("str")
-    sent = pd.DataFrame({"source": source, "time": messages["time"]})[messages["status"].isna()]
-    sent = sent[sent["source"].isin(set(members["source"]))].merge(members, on="source")
+    taking_part = np.zeros(len(messages["source"].cat.categories) + 1, np.bool_)
+    taking_part[members["source"]] = True
+    taking_part[-1] = False
+    source = messages["source"].cat.codes.to_numpy()
+    rows = np.flatnonzero(taking_part[source] & messages["status"].isna().to_numpy())
+    sent = pd.DataFrame({"source": source[rows].astype(np.int64), "time": messages["time"].take(rows).array})
+    sent = sent.merge(members, on="source")
     during = sent[(sent["time"] >= sent["start"]) & (sent["time"] <= sent["end"])]
     return during.groupby("group").size().reindex(campaigns.index, fill_value=0)
 

@@ -103,18 +103,19 @@ def _counts(who: "Numbers", values: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _verdicts(sources: pd.DataFrame, attacks: pd.DataFrame, suspicions: pd.DataFrame | None) -> pd.DataFrame:
-    sources["verdict"] = INNOCENT
+    verdict, why = np.full(len(sources), INNOCENT, object), sources["why"].to_numpy(dtype=object)
+
+    def judge(said: "pd.Series[str]", word: str) -> None:
+        at = sources.index.get_indexer(said.index)
+        verdict[at[at >= 0]], why[at[at >= 0]] = word, said.to_numpy()[at >= 0]
+
     if suspicions is not None and len(suspicions):
         suspect = suspicions[suspicions["confidence"] >= SUSPECT]
-        words = suspect["kind"].map(SUSPICIONS).astype("str").fillna("probes").to_numpy()
-        named = pd.Series(words, index=suspect["source"].astype("str")).groupby(level=0).first()
-        named = named[named.index.isin(sources.index)]
-        sources.loc[named.index, "verdict"] = SUSPICIOUS
-        sources.loc[named.index, "why"] = named
+        said = suspect["kind"].map(SUSPICIONS).astype("str").fillna("probes").to_numpy()
+        judge(pd.Series(said, index=suspect["source"].astype("str")).groupby(level=0).first(), SUSPICIOUS)
     if len(attacks):
-        why = _accusation(attacks)
-        sources.loc[why.index, "verdict"] = ATTACKING
-        sources.loc[why.index, "why"] = why
+        judge(_accusation(attacks), ATTACKING)
+    sources = sources.assign(verdict=verdict, why=why)
     return SOURCES.conform(sources.rename_axis("source").reset_index(), missing=True)
 
 
