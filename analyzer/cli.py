@@ -35,12 +35,30 @@ _most_bytes = click.option(
 
 _allow = click.option("--allow", metavar="FILE", multiple=True, help="A text file of addresses known to be good.")
 _geoip = click.option("--geoip", metavar="FILE", multiple=True, help="An MMDB file that says where addresses are from.")
+_jobs = click.option(
+    "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that read captures; by their size without."
+)
+_threads = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Threads that parse; as many as processors without."
+)
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Show no bar and no answer, only what goes wrong.")
 
 
 def _reading(command: Callable[..., None]) -> Callable[..., None]:
     """Add what all commands that read captures take."""
-    for option in (_quiet, _most_bytes, _keylog, _engine, _geoip, _allow, _signatures, _settings, _captures):
+    for option in (
+        _quiet,
+        _threads,
+        _jobs,
+        _most_bytes,
+        _keylog,
+        _engine,
+        _geoip,
+        _allow,
+        _signatures,
+        _settings,
+        _captures,
+    ):
         command = option(command)
     return command
 
