@@ -1,5 +1,6 @@
 """Messages that the real programs wrote: handwriting/make.py recorded them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,18 @@ def test_a_renamed_program_is_known_all_the_same(path, written):
     assert renamed["tool"].item() == author(path)
     assert renamed["tool_confidence"].item() >= 0.85
     assert "user-agent" not in renamed["tool_reason"].item()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_program_without_a_name_is_known_all_the_same(path, written):
+    """Its User-Agent line taken out, and what it says of itself elsewhere."""
+    nameless = re.sub(rb"(?im)^User-Agent:[^\n]*\n", b"", path.read_bytes())
+    assert b"user-agent" not in nameless.lower()
+    bare = {"from_tag": "314159", "from_name": None, "from_user": "200", "from_host": "pbx", "subject": None}
+    for columns in ({}, bare):
+        found = recognise(written(nameless, **columns))
+        assert found["tool"].item() == author(path)
+        assert found["tool_confidence"].item() >= 0.85
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
