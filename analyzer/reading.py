@@ -106,7 +106,9 @@ def read_captures(  # noqa: PLR0913
                 _read_capture(tally, decode, parsers, watch)
     reading = _assemble(tallies)
     _give_back()
-    return replace(reading, messages=follow(recognise(reading.messages, known)))
+    messages = recognise(reading.messages, known)
+    _give_back()
+    return replace(reading, messages=follow(messages))
 
 
 def _assemble(tallies: "Sequence[_Tally]") -> Reading:
