@@ -159,8 +159,11 @@ def tools(signatures: tuple[str, ...]) -> None:
 
 def _analyze(work: "Work", captures: tuple[str, ...], settings: str | None, **options: Any) -> "Analysis":
     from analyzer.analysis import analyze
+    from analyzer.compiled import prepare
 
-    return analyze(captures, detectors=_detectors(settings), progress=work, **options)
+    detectors = _detectors(settings)
+    prepare(work.announce)
+    return analyze(captures, detectors=detectors, progress=work, **options)
 
 
 def _read(
@@ -172,6 +175,7 @@ def _read(
     **options: Any,
 ) -> "Reading":
     from analyzer.allow import load_allowed
+    from analyzer.compiled import prepare
     from analyzer.places import load_places
     from analyzer.reading import read_captures
 
@@ -179,6 +183,7 @@ def _read(
     _detectors(settings)
     load_allowed(*allow)
     load_places(*geoip)
+    prepare(work.announce)
     return read_captures(captures, progress=work, **options)
 
 
