@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+PART = 1 << 19
+"""About how many hashes are numbered at a time."""
 ABSENT = np.uint64(0)
 """The hash of a missing value, and of nothing else."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -78,6 +80,28 @@ def mix(columns: "Iterable[NDArray[Any]]") -> "NDArray[np.uint64]":
     if mixed is None:
         raise ValueError("nothing to mix")
     return mixed
+
+
+def number_hashes(hashes: "NDArray[np.uint64]") -> "tuple[NDArray[np.int64], int]":
+    """Return a number for each hash, from 0, the same for the same hash, and how many there are.
+
+    Many hashes are numbered part by part, by their first bits, so that the table of each part stays in the cache.
+    """
+    bits = max(len(hashes) // PART, 1).bit_length() - 1
+    if not bits:
+        numbers, distinct = pd.factorize(hashes)
+        return numbers, len(distinct)
+    part = (hashes >> np.uint64(64 - bits)).astype(np.uint16)
+    order = np.argsort(part, kind="stable")
+    ends = np.cumsum(np.bincount(part, minlength=1 << bits))
+    del part
+    numbers, count, start = np.empty(len(hashes), np.int64), 0, 0
+    for end in ends.tolist():
+        rows = order[start:end]
+        codes, distinct = pd.factorize(hashes[rows])
+        numbers[rows] = codes + count
+        count, start = count + len(distinct), end
+    return numbers, count
 
 
 def _random(count: int) -> "NDArray[np.uint64]":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.sip.hashing import ABSENT, Hasher, mix
+from analyzer.sip.hashing import ABSENT, Hasher, mix, number_hashes
 from analyzer.tables import MESSAGES
 
 if TYPE_CHECKING:
@@ -86,9 +86,11 @@ class _Followed:
         loose = mix((client, self._call, cseq, method, branch, tag, user))
         del client, branch, cseq, tag, user, method
         server = np.where(self.request, self._destination, self._source)
-        strict, first = _numbered(mix((loose, server)))
-        wider, distinct = pd.factorize(loose[first])
-        return known, strict, wider[strict], max(len(first), len(distinct))
+        strict, count = number_hashes(mix((loose, server)))
+        example = np.empty(count, np.int64)
+        example[strict] = np.arange(len(strict))
+        wider, _ = number_hashes(loose[example])
+        return known, strict, wider[strict], count
 
     def _answers(
         self, request: "Truth", strict: "Numbers", loose: "Numbers", count: int
@@ -151,14 +153,6 @@ class _Followed:
 def _numbers(column: "pd.Series[Any]", missing: int) -> "Numbers":
     """Return a column of numbers with another for the missing."""
     return column.to_numpy(dtype=np.int64, na_value=missing)
-
-
-def _numbered(hashes: "Hashes") -> "tuple[Numbers, Numbers]":
-    """Return the number of each row's hash, in the order of appearance, and the first row of each number."""
-    numbers, distinct = pd.factorize(hashes)
-    first = np.empty(len(distinct), np.int64)
-    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)
-    return numbers, first
 
 
 def _groups(members: "Numbers", count: int) -> "Truth":

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.sip import _hashing
-from analyzer.sip.hashing import ABSENT, Hasher, mix
+from analyzer.sip import _hashing, hashing
+from analyzer.sip.hashing import ABSENT, Hasher, mix, number_hashes
 
 TEXTS = st.lists(st.none() | st.text(max_size=9), max_size=20)
 
@@ -61,3 +61,13 @@ def test_mixing_tells_the_order_of_columns():
     assert one.tolist() == [1, 2]
     with pytest.raises(ValueError, match="nothing"):
         mix(())
+
+
+@pytest.mark.parametrize("part", [1, 4, 1000])
+def test_numbers_are_equal_where_hashes_are(part, monkeypatch):
+    monkeypatch.setattr(hashing, "PART", part)
+    hashes = np.random.default_rng(1).integers(0, 2**64, 50, dtype=np.uint64)[np.arange(200) % 50]
+    numbers, count = number_hashes(hashes)
+    assert count == 50
+    assert set(numbers.tolist()) == set(range(50))
+    assert len(set(zip(hashes.tolist(), numbers.tolist(), strict=True))) == 50
