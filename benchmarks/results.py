@@ -139,7 +139,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def _packets(results: Results) -> Claim:
-    """Return the claim on packets of which few are SIP: of the whole process; what its start-up hides is told beside."""
+    """Return the claim on packets of which few are SIP, for the whole process; beside it the rate without start-up."""
     what, bound = "packets/s on one core, 1 % of them SIP, start-up included", "≥ 5,000,000"
     mixed, costs = results.sizes.get("mixed"), results.costs
     if mixed is None or "mixed" not in costs:

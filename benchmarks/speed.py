@@ -127,9 +127,9 @@ class Bench:
 
     def slices(self) -> None:
         """Measure the libraries that are too slow for the whole file on its first packets."""
-        main = self.results.main
+        main = self.results.main or self.capture("sip", messages=self.messages)
         for peer in PEERS:
-            if main is None or peer.packets is None or not self._present(peer):
+            if peer.packets is None or not self._present(peer):
                 continue
             path = self.folder / f"first-{peer.packets}.pcap"
             packets = cut(main.path, peer.packets, path)
@@ -213,25 +213,27 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="how often most are run (default: 5)")
     parser.add_argument("--seed", type=int, default=1, help="of the captures (default: 1)")
     parser.add_argument("--full", action="store_true", help="also 10 times the messages, and 4 GB: ten minutes, 10 GB")
-    parser.add_argument("--only", action="append", choices=list(SECTIONS), help="only this section; may be repeated")
+    parser.add_argument("--only", action="append", choices=list(SECTIONS), help="only this section, and print it")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep the captures there, and use those that are")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "RESULTS.md", help="where the results go")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="the document that quotes them")
+    parser.add_argument("--out", type=Path, help="where the results go, if not to RESULTS.md (and into README.md)")
     asked = parser.parse_args()
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     machine = describe_machine()
     with nullcontext(asked.keep) if asked.keep else tempfile.TemporaryDirectory(prefix="sipscope-bench-") as folder:
         bench = Bench(Path(folder).resolve(), asked)
-        for name in asked.only or SECTIONS:
+        for name in (name for name in SECTIONS if name in (asked.only or SECTIONS)):
             bench.say(f"--- {name}")
             SECTIONS[name](bench)
     bench.results.machine = {**machine, **describe_machine(after=True)}
     bench.results.floor = floor()
     text = render(bench.results, command=" ".join(["python -m benchmarks.speed", *sys.argv[1:]]))
-    asked.out.write_text(text, encoding="utf-8")
-    quote(text, asked.readme)
     print(text)
+    if asked.out:
+        asked.out.write_text(text, encoding="utf-8")
+    elif not asked.only:  # a part of the results replaces no whole ones
+        (ROOT / "benchmarks" / "RESULTS.md").write_text(text, encoding="utf-8")
+        quote(text, ROOT / "README.md")
     return int(any(claim.holds is False for claim in claims(bench.results)))
 
 
