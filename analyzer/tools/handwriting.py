@@ -74,11 +74,13 @@ def _claims(agents: pd.Index, signatures: Signatures) -> "tuple[list[str], NDArr
     """Return the phones, PBXs and stacks, and for each of agents (rows) under whose names (columns) it stands."""
     values = pc.utf8_trim_whitespace(pa.array(agents.astype("str"), pa.large_string()))
     named = {tool.name: tool.user_agents for tool in signatures.tools.values() if tool.kind in WRITERS}
-    columns = [
-        fits(Mark("user_agent", pattern="|".join(name.expression for name in names) or "(?:a^)"), values)
-        for names in named.values()
-    ]
+    columns = [_any([fits(Mark("user_agent", pattern=name.expression), values) for name in names], len(agents))
+               for names in named.values()]  # fmt: skip
     return list(named), np.column_stack([*columns, np.zeros(len(agents), bool)])
+
+
+def _any(truths: "list[NDArray[np.bool_]]", size: int) -> "NDArray[np.bool_]":
+    return np.logical_or.reduce([np.zeros(size, bool), *truths])
 
 
 def _foreign(

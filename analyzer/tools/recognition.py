@@ -148,7 +148,12 @@ class _Table:
             if self.is_text(mark) and not mark.same_as and not mark.missing:
                 by_column.setdefault(mark.column, {})[mark] = mark.pattern or re.escape(str(mark.equals))
         for column, patterns in by_column.items():
-            self.unions[column] = frozenset(patterns), "|".join(f"(?:{text})" for text in patterns.values())
+            union = "|".join(f"(?:{text})" for text in patterns.values())
+            try:
+                fits(Mark(column, pattern=union), pa.array([""]))
+            except pa.ArrowInvalid:  # more than RE2 takes: each is asked for itself
+                continue
+            self.unions[column] = frozenset(patterns), union
 
     def truth(self, mark: Mark) -> Truth | _Alike:
         """Return where a mark of a column other than text holds.

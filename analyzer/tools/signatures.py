@@ -229,6 +229,8 @@ class _Reader:
         )
         if not name.names and not name.patterns:
             raise self._wrong("needs names or patterns", key)
+        if _problem(name.expression):
+            raise self._wrong("holds too much for one expression; split it", key)
         return name
 
     def _mark(self, table: object, key: str) -> Mark:
@@ -290,14 +292,9 @@ class _Reader:
 
     def _expression(self, text: str, key: str) -> str:
         """Return text, which must be a regular expression of RE2."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        try:
-            pc.match_substring_regex(pa.array([""]), f"^(?:{text})$")
-        except pa.ArrowInvalid as error:
-            raise self._wrong(f"is no regular expression: {error}", key) from error
-        return text
+        if not (problem := _problem(text)):
+            return text
+        raise self._wrong(f"is no regular expression: {problem}", key)
 
     def _value(self, column: str, value: object, key: str) -> str | int:
         if isinstance(value, str) and column in TEXTS:
@@ -334,8 +331,22 @@ class _Reader:
 
     def _choice(self, value: object, allowed: tuple[str, ...], key: str) -> str:
         if not isinstance(value, str) or value not in allowed:
-            raise self._wrong(f"'{value}' is not known; choose from {', '.join(allowed)}", key)
+            choices = f"choose from {', '.join(allowed)}" if allowed else "there is nothing to choose from"
+            raise self._wrong(f"'{value}' is not known; {choices}", key)
         return value
 
     def _wrong(self, problem: str, key: str) -> SettingsError:
         return SettingsError(problem, file=self.file, key=key)
+
+
+def _problem(expression: str) -> str:
+    """Say what RE2 finds wrong with an expression; nothing if it takes it, alone and as a whole value's."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for text in (expression, f"^(?:{expression})$"):
+        try:
+            pc.match_substring_regex(pa.array([""]), text)
+        except pa.ArrowInvalid as error:
+            return str(error).removeprefix("Invalid regular expression: ")
+    return ""

@@ -191,6 +191,20 @@ def test_what_is_wrong_is_said_with_file_and_key(text, key, write):
     assert (caught.value.file, caught.value.key) == (str(path), key)
 
 
+def test_more_names_than_an_expression_takes(write):
+    names = ", ".join(f'"scanner number {number}"' for number in range(20_000))
+    with pytest.raises(SettingsError, match="split it"):
+        load_signatures(write(f'[tools.t]\nuser_agents = [{{ names = [{names}], tier = "high" }}]'))
+
+
+def test_more_marks_than_an_expression_takes(write):
+    marks = "".join(f'm{n} = {{ column = "branch", pattern = "b{n}[a-z]{{900}}" }}\n' for n in range(300))
+    rules = "".join(f'[[tools.t.rules]]\nmarks = ["m{n}"]\nconfidence = 0.95\n' for n in range(300))
+    signatures = load_signatures(write(f'[tools.t]\nkind = "scanner"\n[tools.t.marks]\n{marks}{rules}'))
+    found = recognise(messages(2, branch=[f"b299{'x' * 900}", "1F8b5C6T44G2CJt"]), signatures)
+    assert found["tool"].tolist() == ["t", "Sality sipscan"]
+
+
 def test_files_that_cannot_be_read(tmp_path, write):
     for path in (tmp_path / "none.toml", tmp_path, write("["), tmp_path / "latin.toml"):
         (tmp_path / "latin.toml").write_bytes(b"\xff")
