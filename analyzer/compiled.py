@@ -28,8 +28,11 @@ KEPT = 4
 UNUSED_SECONDS = 3600
 """How long a folder beyond these has not been used before it is removed: others may be running."""
 SOURCES = ("engines/*.py", "sip/*.py")
-PREPARED = ("sip", "streams")
-"""The groups of kernels that another process compiles, in the order in which they are needed."""
+PREPARED = {
+    "sip": ("analyzer.sip._kernels", "analyzer.sip._words", "analyzer.sip._text"),
+    "streams": ("analyzer.sip._stream_kernels",),
+}
+"""The groups of kernels that another process compiles, in the order in which they are needed, and their modules."""
 PREPARATION = "analyzer.sip.preparation"
 WAIT_SECONDS = 120
 """How long a group is waited for before it is compiled here after all."""
@@ -64,13 +67,16 @@ class _SafeCache:
     def __init__(self, function: Callable[..., Any]) -> None:
         from numba.core.caching import FunctionCache, NullCache
 
+        self._groups = [group for group, modules in PREPARED.items() if function.__module__ in modules]
         self._cache: Any = NullCache()
         with suppress(RuntimeError):  # no folder can be written
             self._cache = FunctionCache(function)
         self.cache_path: str | None = self._cache.cache_path
 
     def load_overload(self, sig: object, target_context: object) -> Any:  # noqa: ANN401
-        """Return what was compiled for a signature, or None."""
+        """Return what was compiled for a signature, once another process that is compiling it has, or None."""
+        for group in self._groups:
+            await_compiled(group)
         try:
             return self._cache.load_overload(sig, target_context)
         except Exception:  # noqa: BLE001 (what a torn file holds may raise anything)
@@ -197,9 +203,9 @@ def _forget(home: Path) -> None:
 def prepare(announce: Callable[[str], None]) -> None:
     """Let another process compile what reading needs after the engine, if it has never been: call before reading.
 
-    While this process reads, and compiles the kernels of its engine, a second Python compiles those for SIP and for
-    streams into the same folder; await_compiled() waits for it. That it could not be started, or ends early, costs
-    time only. It goes on to the end of its work if this process ends before.
+    While this process compiles the kernels of its engine, and reads, a second Python compiles those for SIP and for
+    streams into the same folder. A kernel that is called here before it is there waits for it. That it could not be
+    started, or ends early, costs time only. It goes on to the end of its work if this process ends before.
 
     Args:
         announce: takes a sentence for the user; called only if there is something to prepare.
@@ -207,7 +213,7 @@ def prepare(announce: Callable[[str], None]) -> None:
     import numba
 
     folder = keep_compiled()
-    if numba.config.DISABLE_JIT or (folder is not None and is_prepared(folder, PREPARED[0])):
+    if numba.config.DISABLE_JIT or (folder is not None and is_prepared(folder, "sip")):
         return
     announce("preparing the decoder, once")
     if folder is not None:

@@ -1,8 +1,7 @@
 """Compiled looks at the bytes of a stream: line ends, Content-Length, the handshake and the frames of a WebSocket.
 
 As in _kernels.py, a function takes an array and numbers, returns numbers, raises nothing, and reads only between
-start and stop. All are linear in the bytes that they are given. Kernels of _stream_kernels.py call them, and are
-cached with them: after a change here, touch that file.
+start and stop. All are linear in the bytes that they are given.
 """
 
 # ruff: noqa: PLR0913, PLR0917, PLR1714, SIM109 -- flat loops compile best
@@ -11,9 +10,9 @@ cached with them: after a change here, touch that file.
 import numpy as np
 
 from analyzer.compiled import part
+from analyzer.sip._scan import COLON, COMMA, CR, LF, SPACE, TAB, begins, find, trim_end
 from analyzer.sip.grammar import NONE, TOKEN
 
-TAB, LF, CR, SPACE, COMMA, SLASH, COLON = 9, 10, 13, 32, 44, 47, 58
 BAD = -2
 """What read_length returns for a Content-Length that is no number."""
 MOST_DIGITS = 18
@@ -39,15 +38,6 @@ VIA, FROM, TO, CALL_ID, CSEQ = map(_word, (b"via", b"from", b"to", b"call-id", b
 
 
 @part
-def find(data: np.ndarray, start: int, stop: int, byte: int) -> int:
-    """Return where byte is first, or stop."""
-    i = start
-    while i < stop and data[np.uint64(i)] != byte:
-        i += 1
-    return i
-
-
-@part
 def is_between(byte: int) -> bool:
     """Say whether byte is a keep-alive or padding between messages: CR, LF (RFC 5626 3.5.1) or NUL."""
     return byte == CR or byte == LF or byte == 0
@@ -57,30 +47,6 @@ def is_between(byte: int) -> bool:
 def may_begin(byte: int) -> bool:
     """Say whether a start line may begin with byte: a token's, or a blank before it."""
     return byte == SPACE or byte == TAB or TOKEN[byte] != 0
-
-
-@part
-def begins(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
-    """Say whether data[start:stop] begins with word, in any case; word is in lower case."""
-    if stop - start < len(word):
-        return False
-    for i in range(len(word)):
-        byte = data[np.uint64(start + i)]
-        if 65 <= byte <= 90:
-            byte += 32
-        if byte != word[i]:
-            return False
-    return True
-
-
-@part
-def trim_end(data: np.ndarray, start: int, stop: int) -> int:
-    """Return where data[start:stop] ends without its trailing white space."""
-    while stop > start and (
-        data[stop - 1] == SPACE or data[stop - 1] == TAB or data[stop - 1] == CR or data[stop - 1] == LF
-    ):
-        stop -= 1
-    return stop
 
 
 @part

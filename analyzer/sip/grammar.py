@@ -1,7 +1,6 @@
 """What RFC 3261 calls things: characters, header names, fields, and what can be wrong with a message.
 
-The kernels freeze these constants when they are compiled, and numba looks only at `_kernels.py` to see whether its
-cache is stale: after a change here, touch that file.
+The kernels freeze these constants when they are compiled.
 """
 
 from enum import IntEnum

@@ -43,13 +43,13 @@ def compile_sip() -> None:
 
 def compile_streams() -> None:
     """Compile what puts the segments of TCP streams in order, by doing so with none."""
-    from analyzer.sip import _stream_kernels as kernels
+    from analyzer.sip import _stream_books, _stream_kernels
 
-    table, data, pool = _made(np.int64, 2), _made(np.uint8, 1), np.full(kernels.POOL, NONE, np.int64)
-    books = kernels.Books(table, table, _made(np.int64, 1), pool, data, _read(np.uint8), table, data, table)
-    kernels.run(books, _read(np.int64, 2), _read(np.uint8), np.zeros(kernels.RECORD, np.int64), 0, False)
-    kernels.compact(books, data)
-    kernels.fill_slots(books)
+    table, data, pool = _made(np.int64, 2), _made(np.uint8, 1), np.full(_stream_books.POOL, NONE, np.int64)
+    books = _stream_books.Books(table, table, _made(np.int64, 1), pool, data, _read(np.uint8), table, data, table)
+    _stream_kernels.run(books, _read(np.int64, 2), _read(np.uint8), np.zeros(_stream_books.RECORD, np.int64), 0, False)
+    _stream_kernels.compact(books, data)
+    _stream_kernels.fill_slots(books)
 
 
 def _made(dtype: "DTypeLike", dimensions: int) -> "NDArray[Any]":

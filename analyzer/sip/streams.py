@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.engines import Anomaly, Packets
+from analyzer.sip import _stream_books as books
 from analyzer.sip import _stream_kernels as kernels
 from analyzer.sip.columns import readonly
 from analyzer.sip.grammar import NONE
@@ -20,34 +21,34 @@ if TYPE_CHECKING:
     from analyzer.engines import Segments
 
 SET_ASIDE: dict[Any, str] = {
-    kernels.TCP_HANDSHAKE: "tcp handshake",
-    kernels.KEEP_ALIVE: "tcp keep-alive",
-    kernels.WITHOUT_SIP: "tcp without sip",
-    kernels.RETRANSMISSION: "tcp retransmission",
-    kernels.INCOMPLETE: "tcp incomplete message",
-    kernels.WS_HANDSHAKE: "websocket handshake",
-    kernels.WS_CONTROL: "websocket control frame",
+    books.TCP_HANDSHAKE: "tcp handshake",
+    books.KEEP_ALIVE: "tcp keep-alive",
+    books.WITHOUT_SIP: "tcp without sip",
+    books.RETRANSMISSION: "tcp retransmission",
+    books.INCOMPLETE: "tcp incomplete message",
+    books.WS_HANDSHAKE: "websocket handshake",
+    books.WS_CONTROL: "websocket control frame",
 }
 """Why segments carry no message; the first: they have no payload (SYN, FIN, RST, ACK)."""
 REASONS: dict[Any, str] = {
-    kernels.ODD_GAP: "tcp gap",
-    kernels.ODD_OVERLAP: "tcp overlap",
-    kernels.ODD_INCOMPLETE: "incomplete message",
-    kernels.ODD_BETWEEN: "bytes between messages",
-    kernels.ODD_HEADERS: "headers too long",
-    kernels.ODD_LENGTH: "content-length out of bounds",
-    kernels.ODD_FRAME: "bad websocket frame",
-    kernels.ODD_GIVEN_UP: "stream given up",
+    books.ODD_GAP: "tcp gap",
+    books.ODD_OVERLAP: "tcp overlap",
+    books.ODD_INCOMPLETE: "incomplete message",
+    books.ODD_BETWEEN: "bytes between messages",
+    books.ODD_HEADERS: "headers too long",
+    books.ODD_LENGTH: "content-length out of bounds",
+    books.ODD_FRAME: "bad websocket frame",
+    books.ODD_GIVEN_UP: "stream given up",
 }
 """The word for each anomaly of a stream."""
 _DETAILS: dict[Any, str] = {
-    kernels.ODD_GAP: "{:,} bytes of the stream were not captured before this packet",
-    kernels.ODD_OVERLAP: "a segment repeats {:,} bytes, and not all are as they were; the first ones were taken",
-    kernels.ODD_INCOMPLETE: "the stream ends, or has a gap, after {:,} bytes of the message",
-    kernels.ODD_BETWEEN: "what follows the last message of the stream is none; the next start line is searched",
-    kernels.ODD_HEADERS: "no blank line within {:,} bytes; the next start line is searched",
-    kernels.ODD_FRAME: "a frame of {:,} bytes or more that is compressed, out of order, too long or malformed",
-    kernels.ODD_GIVEN_UP: "too many streams, or bytes of unfinished messages, or too long a silence; {:,} bytes waited",
+    books.ODD_GAP: "{:,} bytes of the stream were not captured before this packet",
+    books.ODD_OVERLAP: "a segment repeats {:,} bytes, and not all are as they were; the first ones were taken",
+    books.ODD_INCOMPLETE: "the stream ends, or has a gap, after {:,} bytes of the message",
+    books.ODD_BETWEEN: "what follows the last message of the stream is none; the next start line is searched",
+    books.ODD_HEADERS: "no blank line within {:,} bytes; the next start line is searched",
+    books.ODD_FRAME: "a frame of {:,} bytes or more that is compressed, out of order, too long or malformed",
+    books.ODD_GIVEN_UP: "too many streams, or bytes of unfinished messages, or too long a silence; {:,} bytes waited",
 }
 _CHUNK = 65_536
 """How many segments are taken in at a time."""
@@ -89,8 +90,8 @@ class Streams:
         """Begin a capture."""
         limits = limits or Limits()
         self._seed = np.uint64(int.from_bytes(os.urandom(8)))
-        self._pool = np.zeros(kernels.POOL, np.int64)
-        self._pool[kernels.TOP] = kernels.SCRATCH
+        self._pool = np.zeros(books.POOL, np.int64)
+        self._pool[books.TOP] = books.SCRATCH
         allowed = (
             limits.streams,
             limits.stream_bytes,
@@ -99,14 +100,14 @@ class Streams:
             limits.gap_seconds * _SECOND,
             limits.idle_seconds * _SECOND,
         )
-        self._pool[kernels.MOST_STREAMS : kernels.MOST_STREAMS + len(allowed)] = allowed
-        self._pool[[kernels.FREE_STREAM, kernels.FREE_RECORD]] = NONE
-        self._pool[kernels.OLDEST : kernels.OLDEST + 4] = NONE
-        self._state = np.zeros((64, kernels.STREAM), np.int64)
-        self._records = np.zeros((64, kernels.RECORD), np.int64)
+        self._pool[books.MOST_STREAMS : books.MOST_STREAMS + len(allowed)] = allowed
+        self._pool[[books.FREE_STREAM, books.FREE_RECORD]] = NONE
+        self._pool[books.OLDEST : books.OLDEST + 4] = NONE
+        self._state = np.zeros((64, books.STREAM), np.int64)
+        self._records = np.zeros((64, books.RECORD), np.int64)
         self._slots = np.full(128, NONE, np.int64)
         self._arena = np.empty(_SMALLEST_ARENA, np.uint8)
-        self._piece = np.zeros(kernels.RECORD, np.int64)
+        self._piece = np.zeros(books.RECORD, np.int64)
 
     def add(self, segments: "Segments") -> Packets:
         """Take in the segments of a block, and return the messages that they complete, as rows over their own buffer.
@@ -122,24 +123,24 @@ class Streams:
     def _run(self, segments: "Segments | None") -> Packets:
         count = 0 if segments is None else len(segments)
         data = np.empty(0, np.uint8) if segments is None else segments.data
-        room = int(self._pool[kernels.LIVE]) + (0 if segments is None else int(segments.length.sum()))
+        room = int(self._pool[books.LIVE]) + (0 if segments is None else int(segments.length.sum()))
         work = _Work(count + 64, room)
-        self._pool[[kernels.ROWS, kernels.OUT, kernels.NOTED, kernels.UNTOLD]] = 0
-        self._pool[kernels.FATES :] = 0
+        self._pool[[books.ROWS, books.OUT, books.NOTED, books.UNTOLD]] = 0
+        self._pool[books.FATES :] = 0
         for first in range(0, max(count, 1), _CHUNK):
-            table = np.empty((0, kernels.SEGMENT), np.int64)
+            table = np.empty((0, books.SEGMENT), np.int64)
             if segments is not None:
                 table = self._table(segments, first, min(first + _CHUNK, count))
-            at, why = 0, kernels.MORE_ROWS
-            while why != kernels.DONE:
+            at, why = 0, books.MORE_ROWS
+            while why != books.DONE:
                 at, why = kernels.run(
                     self._books(work), readonly(table), readonly(data), self._piece, at, segments is None
                 )
                 self._make_room(why, work)
         return work.packets(self._pool)
 
-    def _books(self, work: "_Work") -> kernels.Books:
-        return kernels.Books(
+    def _books(self, work: "_Work") -> books.Books:
+        return books.Books(
             state=self._state,
             records=self._records,
             slots=self._slots,
@@ -153,16 +154,16 @@ class Streams:
 
     def _make_room(self, why: int, work: "_Work") -> None:
         """Enlarge what the kernel wants more of."""
-        if why == kernels.MORE_ROWS:
+        if why == books.MORE_ROWS:
             work.rows = _doubled(work.rows)
-        elif why == kernels.MORE_RECORDS:
+        elif why == books.MORE_RECORDS:
             self._records = _doubled(self._records)
-        elif why == kernels.MORE_STREAMS:
+        elif why == books.MORE_STREAMS:
             self._state = _doubled(self._state)
             self._slots = np.full(2 * len(self._state), NONE, np.int64)
             kernels.fill_slots(self._books(work))
-        elif why == kernels.MORE_ARENA:
-            size = kernels.SCRATCH + 2 * int(self._pool[kernels.LIVE]) + int(self._pool[kernels.WANTED])
+        elif why == books.MORE_ARENA:
+            size = books.SCRATCH + 2 * int(self._pool[books.LIVE]) + int(self._pool[books.WANTED])
             arena = np.empty(max(size, _SMALLEST_ARENA), np.uint8)
             kernels.compact(self._books(work), arena)
             self._arena = arena
@@ -170,28 +171,28 @@ class Streams:
     def _table(self, segments: "Segments", first: int, stop: int) -> "NDArray[np.int64]":
         """Return the segments first to stop as a table for the kernel."""
         rows = slice(first, stop)
-        table = np.empty((stop - first, kernels.SEGMENT), np.int64)
+        table = np.empty((stop - first, books.SEGMENT), np.int64)
         columns: dict[int, NDArray[Any]] = {
-            kernels.SEG_SOURCE_PORT: segments.source_port,
-            kernels.SEG_TARGET_PORT: segments.destination_port,
-            kernels.SEG_NUMBER: segments.number,
-            kernels.SEG_TIME: segments.time,
-            kernels.SEG_TTL: segments.ttl,
-            kernels.SEG_SEQUENCE: segments.sequence,
-            kernels.SEG_FLAGS: segments.flags,
-            kernels.SEG_START: segments.start,
-            kernels.SEG_LENGTH: segments.length,
-            kernels.SEG_MISSING: segments.missing,
+            books.SEG_SOURCE_PORT: segments.source_port,
+            books.SEG_TARGET_PORT: segments.destination_port,
+            books.SEG_NUMBER: segments.number,
+            books.SEG_TIME: segments.time,
+            books.SEG_TTL: segments.ttl,
+            books.SEG_SEQUENCE: segments.sequence,
+            books.SEG_FLAGS: segments.flags,
+            books.SEG_START: segments.start,
+            books.SEG_LENGTH: segments.length,
+            books.SEG_MISSING: segments.missing,
         }
         for column, values in columns.items():
             table[:, column] = values[rows]
-        table[:, kernels.SEG_SOURCE : kernels.SEG_SOURCE + 2] = segments.source[rows].view(np.int64)
-        table[:, kernels.SEG_TARGET : kernels.SEG_TARGET + 2] = segments.destination[rows].view(np.int64)
+        table[:, books.SEG_SOURCE : books.SEG_SOURCE + 2] = segments.source[rows].view(np.int64)
+        table[:, books.SEG_TARGET : books.SEG_TARGET + 2] = segments.destination[rows].view(np.int64)
         mixed = np.full(stop - first, self._seed)
-        for column in range(kernels.KEY):
+        for column in range(books.KEY):
             mixed = (mixed ^ table[:, column].view(np.uint64)) * _HASH_FACTOR
             mixed ^= mixed >> np.uint64(32)
-        table[:, kernels.SEG_HASH] = (mixed >> np.uint64(1)).view(np.int64)
+        table[:, books.SEG_HASH] = (mixed >> np.uint64(1)).view(np.int64)
         return table
 
 
@@ -199,44 +200,44 @@ class _Work:
     """What the kernels write for one block."""
 
     def __init__(self, rows: int, room: int) -> None:
-        self.rows = np.empty((rows, kernels.ROW), np.int64)
+        self.rows = np.empty((rows, books.ROW), np.int64)
         self.out = np.empty(room, np.uint8)
-        self.odd = np.empty((_NOTES, kernels.ODD), np.int64)
+        self.odd = np.empty((_NOTES, books.ODD), np.int64)
 
     def packets(self, pool: "NDArray[np.int64]") -> Packets:
         """Return what was written as packets."""
-        rows = self.rows[: pool[kernels.ROWS]]
-        fates = pool[kernels.FATES :]
+        rows = self.rows[: pool[books.ROWS]]
+        fates = pool[books.FATES :]
         return Packets(
-            data=self.out[: pool[kernels.OUT]],
-            number=rows[:, kernels.ROW_NUMBER].copy(),
-            time=rows[:, kernels.ROW_TIME].copy(),
-            transport=rows[:, kernels.ROW_TRANSPORT].astype(np.uint8),
-            ttl=rows[:, kernels.ROW_TTL].astype(np.uint8),
-            source=rows[:, kernels.ROW_SOURCE : kernels.ROW_SOURCE + 2].astype(np.uint64),
-            source_port=rows[:, kernels.ROW_SOURCE_PORT].astype(np.uint16),
-            destination=rows[:, kernels.ROW_TARGET : kernels.ROW_TARGET + 2].astype(np.uint64),
-            destination_port=rows[:, kernels.ROW_TARGET_PORT].astype(np.uint16),
-            start=rows[:, kernels.ROW_START].copy(),
-            length=rows[:, kernels.ROW_LENGTH].copy(),
-            missing=rows[:, kernels.ROW_MISSING].copy(),
+            data=self.out[: pool[books.OUT]],
+            number=rows[:, books.ROW_NUMBER].copy(),
+            time=rows[:, books.ROW_TIME].copy(),
+            transport=rows[:, books.ROW_TRANSPORT].astype(np.uint8),
+            ttl=rows[:, books.ROW_TTL].astype(np.uint8),
+            source=rows[:, books.ROW_SOURCE : books.ROW_SOURCE + 2].astype(np.uint64),
+            source_port=rows[:, books.ROW_SOURCE_PORT].astype(np.uint16),
+            destination=rows[:, books.ROW_TARGET : books.ROW_TARGET + 2].astype(np.uint64),
+            destination_port=rows[:, books.ROW_TARGET_PORT].astype(np.uint16),
+            start=rows[:, books.ROW_START].copy(),
+            length=rows[:, books.ROW_LENGTH].copy(),
+            missing=rows[:, books.ROW_MISSING].copy(),
             captured=int(fates.sum()),
-            carried=int(fates[kernels.CARRIED]),
+            carried=int(fates[books.CARRIED]),
             set_aside={word: int(fates[fate]) for fate, word in SET_ASIDE.items() if fates[fate]},
             anomalies=tuple(self._anomalies(pool)),
         )
 
     def _anomalies(self, pool: "NDArray[np.int64]") -> list[Anomaly]:
-        told = self.odd[: pool[kernels.NOTED]].tolist()
+        told = self.odd[: pool[books.NOTED]].tolist()
         found = [Anomaly(time, number, REASONS[reason], _detail(reason, value)) for time, number, reason, value in told]
-        if untold := int(pool[kernels.UNTOLD]):
+        if untold := int(pool[books.UNTOLD]):
             found.append(Anomaly(-1, 0, "stream given up", f"{untold:,} more anomalies of streams, not listed"))
         return found
 
 
 def _detail(reason: int, value: int) -> str:
-    if reason == kernels.ODD_LENGTH:
-        promised = f"{value:,} bytes, more than {kernels.MAX_BODY:,}" if value >= 0 else "no number"
+    if reason == books.ODD_LENGTH:
+        promised = f"{value:,} bytes, more than {books.MAX_BODY:,}" if value >= 0 else "no number"
         return f"Content-Length is {promised}; the body is not read, and the next start line is searched"
     return _DETAILS[reason].format(value)
 

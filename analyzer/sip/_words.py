@@ -1,0 +1,112 @@
+"""Compiled loops over words: columns of text that repeats.
+
+As in _kernels.py, a function takes arrays and numbers, raises nothing, and reads only between start and stop.
+"""
+
+# ruff: noqa: PLR0913, PLR0917, SIM110 -- flat loops over arrays compile best
+# mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
+
+import numpy as np
+
+from analyzer.compiled import kernel, part
+from analyzer.sip.grammar import NONE
+
+MAX_PROBES = 32
+"""How many slots are tried for one word: hashes that an attacker made collide cost no more than this."""
+HASH_SEED = np.uint64(0x9E3779B97F4A7C15)
+HASH_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+HASH_SHIFT = np.uint64(32)
+
+
+@part
+def hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
+    """Return a 64-bit hash of data[start:start + length]."""
+    value = HASH_SEED ^ np.uint64(length)
+    i = start
+    stop = start + length
+    while i + 8 <= stop:
+        word = np.uint64(0)
+        for k in range(8):
+            word |= np.uint64(data[np.uint64(i + k)]) << np.uint64(8 * k)
+        value = (value ^ word) * HASH_FACTOR
+        value ^= value >> HASH_SHIFT
+        i += 8
+    tail = np.uint64(0)
+    while i < stop:
+        tail = (tail << np.uint64(8)) | np.uint64(data[np.uint64(i)])
+        i += 1
+    value = (value ^ tail) * HASH_FACTOR
+    return value ^ (value >> HASH_SHIFT)
+
+
+@part
+def holds(data: np.ndarray, start: int, length: int, store: np.ndarray, offsets: np.ndarray, code: int) -> bool:
+    """Say whether the word of that code is data[start:start + length]."""
+    at = offsets[code]
+    if offsets[code + 1] - at != length:
+        return False
+    for i in range(length):
+        if store[at + i] != data[np.uint64(start + i)]:
+            return False
+    return True
+
+
+@kernel
+def encode(
+    data: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    codes: np.ndarray,
+    slots: np.ndarray,
+    hashes: np.ndarray,
+    offsets: np.ndarray,
+    store: np.ndarray,
+    count: int,
+) -> int:
+    """Write the code of each span's bytes, NONE for an empty one; return how many words there are now.
+
+    codes: int32, shape (n,). slots: int32, a power of two of them, NONE where free; hashes: uint64; offsets: int64;
+    store: uint8, the bytes of word k at offsets[k]:offsets[k + 1]. All have room for n more words.
+    A word that finds no place within MAX_PROBES gets a new code each time, so that no input is slow.
+    """
+    mask = np.uint64(len(slots) - 1)
+    for row in range(len(starts)):
+        start, length = starts[row], lengths[row]
+        if length <= 0:
+            codes[row] = NONE
+            continue
+        key = hash_bytes(data, start, length)
+        slot = np.int64(key & mask)
+        code = NONE
+        for _ in range(MAX_PROBES):
+            code = int(slots[slot])
+            if code == NONE:
+                slots[slot] = count
+                break
+            if hashes[code] == key and holds(data, start, length, store, offsets, code):
+                break
+            code = NONE
+            slot = (slot + 1) & np.int64(mask)
+        if code == NONE:
+            code = count
+            hashes[code] = key
+            end = offsets[code]
+            for i in range(length):
+                store[end + i] = data[np.uint64(start + i)]
+            offsets[code + 1] = end + length
+            count += 1
+        codes[row] = code
+    return count
+
+
+@kernel
+def rehash(slots: np.ndarray, hashes: np.ndarray, count: int) -> None:
+    """Fill empty slots (see encode) with the first count words, as far as they find a place."""
+    mask = len(slots) - 1
+    for code in range(count):
+        slot = np.int64(hashes[code] & np.uint64(mask))
+        for _ in range(MAX_PROBES):
+            if slots[slot] == NONE:
+                slots[slot] = code
+                break
+            slot = (slot + 1) & mask
