@@ -43,4 +43,4 @@ def _array(values: "pd.Series[Any]", kind: pa.DataType | None) -> pa.Array | pa.
 
 
 def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

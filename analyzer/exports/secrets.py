@@ -4,6 +4,7 @@ The From tags of SIPVicious are left as they were sent, because they are evidenc
 read the guess that they carry.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def mask(password: str) -> str:
     return f"{password[0]}{MASK}" if len(password) >= SHORT else MASK
 
 
+@lru_cache(maxsize=1 << 16)
 def mask_pair(pair: str) -> str:
     """Return 'account:password' with the password masked."""
     account, _, password = pair.partition(":")

@@ -4,17 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from analyzer.reports.phone import wanted_number
+from analyzer.reports.tally import nanoseconds
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from analyzer.analysis import Analysis
 
 SUCCESS = range(200, 300)
 """Final responses that grant what was asked for (RFC 3261 21.2)."""
 MARGIN = pd.Timedelta("1s")
 """How much later than the end of an attack its last request may be."""
+NOWHERE = np.array([], np.intp)
 NEEDED = [
     "time",
     "capture",
@@ -80,18 +85,40 @@ class _Proof(NamedTuple):
     packet: int | None = None
 
 
+class _Requests:
+    """Requests in the order of time, of which those of one source about one account or number are found at once."""
+
+    def __init__(self, requests: pd.DataFrame, key: "pd.Series[Any]") -> None:
+        """Take requests in the order of time, and the account or the number that each is about."""
+        self.frame = requests
+        self.times = nanoseconds(requests["time"])
+        self.granted = _granted(requests).to_numpy()
+        self.repeated = requests["repeated"].to_numpy(bool)
+        indices = requests.groupby([requests["source"].astype("str"), key.astype("str")]).indices
+        self.places = {pair: np.asarray(places, np.intp) for pair, places in indices.items()}
+
+    def during(self, attack: "pd.Series", key: str) -> "NDArray[np.intp]":
+        """Return where the requests of the attack's source are that were sent while it lasted, as far as it says."""
+        places = self.places.get((attack["source"], key), NOWHERE)
+        since, until = 0, len(places)
+        if not pd.isna(attack["start"]):
+            since = int(np.searchsorted(self.times[places], (attack["start"] - MARGIN).value))
+        if not pd.isna(attack["end"]):
+            until = int(np.searchsorted(self.times[places], (attack["end"] + MARGIN).value, side="right"))
+        return places[since:until]
+
+
 def find_breaches(analysis: "Analysis") -> list[Breach]:
     """Return the breaches of all attacks, earliest first, each account and source once."""
     attacks = _with_any(analysis.attacks, "breached")
     tries = _requests_of(analysis.messages, attacks)
     tries = tries[tries["authorized"]]
-    owner = tries["auth_user"].astype("str").fillna(tries["from_user"].astype("str"))
-    grouped = tries.groupby([tries["source"].astype("str"), owner]).indices
+    every = _Requests(tries, tries["auth_user"].astype("str").fillna(tries["from_user"].astype("str")))
     times = _response_times(analysis.messages, tries[_granted(tries)], attacks)
     found: dict[tuple[str, str], Breach] = {}
     for attack, account in _each(attacks, "breached"):
-        its_tries = _within(tries.iloc[grouped.get((attack["source"], account), [])], attack)
-        found.setdefault((account, attack["source"]), _breach(attack, account, its_tries, times))
+        if (account, attack["source"]) not in found:
+            found[account, attack["source"]] = _breach(attack, account, every, times)
     return sorted(found.values(), key=_when)
 
 
@@ -100,35 +127,37 @@ def find_answered_calls(analysis: "Analysis") -> list[AnsweredCall]:
     attacks = _with_any(analysis.attacks, "answered")
     calls = _requests_of(analysis.messages, attacks)
     calls = calls[(calls["method"] == "INVITE") & _granted(calls) & ~calls["repeated"] & ~calls["in_dialog"]]
-    grouped = calls.groupby([calls["source"].astype("str"), calls["uri_user"].astype("str")]).indices
+    every = _Requests(calls, calls["uri_user"])
     times = _response_times(analysis.messages, calls, attacks)
     ends = _call_ends(analysis.messages, calls)
     found: dict[tuple[str, str], AnsweredCall] = {}
     for attack, dialled in _each(attacks, "answered"):
-        its_calls = _within(calls.iloc[grouped.get((attack["source"], dialled), [])], attack)
-        found.setdefault((dialled, attack["source"]), _answered_call(attack, dialled, its_calls, times, ends))
+        if (dialled, attack["source"]) not in found:
+            found[dialled, attack["source"]] = _answered_call(attack, dialled, every, times, ends)
     return sorted(found.values(), key=_when)
 
 
-def _breach(attack: "pd.Series", account: str, tries: pd.DataFrame, times: _Times) -> Breach:
-    accepted = tries[_granted(tries)].head(1)
+def _breach(attack: "pd.Series", account: str, tries: _Requests, times: _Times) -> Breach:
+    its = tries.during(attack, account)
+    accepted = its[tries.granted[its]][:1]
     guesses, password = None, None
     if len(accepted):
-        password = _word(accepted["tag_password"].iloc[0])
-        guesses = int((~tries["repeated"] & (tries["time"] <= accepted["time"].iloc[0])).sum())
-    proof = _proof(attack, accepted, times)
+        password = _word(tries.frame["tag_password"].iloc[accepted[0]])
+        guesses = int((~tries.repeated[its] & (tries.times[its] <= tries.times[accepted[0]])).sum())
+    proof = _proof(attack, tries.frame, accepted, times)
     return Breach(account=account, guesses=guesses, password=password, **_origin(attack), **proof._asdict())
 
 
 def _answered_call(
-    attack: "pd.Series", dialled: str, calls: pd.DataFrame, times: _Times, ends: "pd.Series[pd.Timestamp]"
+    attack: "pd.Series", dialled: str, calls: _Requests, times: _Times, ends: dict[str, pd.Timestamp]
 ) -> AnsweredCall:
-    proof = _proof(attack, calls.head(1), times)
+    its = calls.during(attack, dialled)
+    proof = _proof(attack, calls.frame, its[:1], times)
     return AnsweredCall(
         dialled=dialled,
         wanted=wanted_number(dialled, attack["numbers"]),
-        talked=_talked(calls.head(1), proof.time, ends),
-        times=max(len(calls), 1),
+        talked=_talked(calls.frame["call_id"].iloc[its[0]] if len(its) else None, proof.time, ends),
+        times=max(len(its), 1),
         **_origin(attack),
         **proof._asdict(),
     )
@@ -138,10 +167,10 @@ def _origin(attack: "pd.Series") -> dict[str, Any]:
     return {"source": str(attack["source"]), "campaign": _word(attack["campaign"])}
 
 
-def _proof(attack: "pd.Series", request: pd.DataFrame, times: _Times) -> _Proof:
-    """Return the response that granted the request; without one, what the attack calls decisive."""
-    if len(request):
-        capture, packet = _word(request["capture"].iloc[0]), request["answer_packet"].iloc[0]
+def _proof(attack: "pd.Series", requests: pd.DataFrame, which: "NDArray[np.intp]", times: _Times) -> _Proof:
+    """Return the response that granted the request that is meant; without one, what the attack calls decisive."""
+    if len(which):
+        capture, packet = _word(requests["capture"].iloc[which[0]]), requests["answer_packet"].iloc[which[0]]
     else:
         capture, packet = _word(attack["capture"]), attack["decisive"]
     if capture is None or pd.isna(packet):
@@ -157,16 +186,17 @@ def _response_times(messages: pd.DataFrame, requests: pd.DataFrame, attacks: pd.
     return dict(zip(zip(rows["capture"].astype("str"), rows["packet"], strict=True), rows["time"], strict=True))
 
 
-def _call_ends(messages: pd.DataFrame, calls: pd.DataFrame) -> "pd.Series[pd.Timestamp]":
+def _call_ends(messages: pd.DataFrame, calls: pd.DataFrame) -> dict[str, pd.Timestamp]:
     """Return when the first BYE of each call was captured, by Call-ID."""
     byes = (
         (messages["method"] == "BYE") & messages["status"].isna() & messages["call_id"].isin(calls["call_id"].dropna())
     )
-    return messages[byes].groupby("call_id")["time"].min()
+    ended = messages.loc[byes, ["call_id", "time"]].groupby("call_id")["time"].min()
+    return dict(zip(ended.index, ended, strict=True))
 
 
-def _talked(call: pd.DataFrame, answered: pd.Timestamp | None, ends: "pd.Series[pd.Timestamp]") -> float | None:
-    end = None if call.empty else ends.get(call["call_id"].iloc[0])
+def _talked(call_id: object, answered: pd.Timestamp | None, ends: dict[str, pd.Timestamp]) -> float | None:
+    end = ends.get(call_id) if isinstance(call_id, str) else None
     if answered is None or end is None or end < answered:
         return None
     return float((end - answered).total_seconds())
@@ -186,15 +216,6 @@ def _requests_of(messages: pd.DataFrame, attacks: pd.DataFrame) -> pd.DataFrame:
     """Return the requests of the sources of attacks, in the order of time."""
     theirs = messages["source"].isin(attacks["source"].astype("str").unique()) & messages["status"].isna()
     return messages.loc[theirs, NEEDED].sort_values("time", kind="stable")
-
-
-def _within(requests: pd.DataFrame, attack: "pd.Series") -> pd.DataFrame:
-    """Return the requests that were sent while the attack lasted; all if it does not say when it did."""
-    start, end = attack["start"], attack["end"]
-    since = pd.isna(start) | (requests["time"] >= start - MARGIN)
-    until = pd.isna(end) | (requests["time"] <= end + MARGIN)
-    lasting: pd.DataFrame = requests[since & until]
-    return lasting
 
 
 def _granted(requests: pd.DataFrame) -> "pd.Series[bool]":

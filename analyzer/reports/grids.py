@@ -216,8 +216,10 @@ def _largest(spread: pd.DataFrame, column: str) -> Iterable[tuple[Any, pd.DataFr
     """Return the values of a column with their rows: the highest rank first, then those with most rows."""
     tally = spread.groupby(column, sort=True).size().rename("rows").to_frame()
     tally["rank"] = spread.groupby(column)["rank"].max() if "rank" in spread else 0
-    for value in tally.sort_values(["rank", "rows"], ascending=False, kind="stable").head(ROWS).index:
-        yield value, spread[spread[column] == value]
+    largest = tally.sort_values(["rank", "rows"], ascending=False, kind="stable").head(ROWS).index
+    rows = dict(iter(spread[spread[column].isin(largest)].groupby(column)))
+    for value in largest:
+        yield value, rows[value]
 
 
 def _captures(captures: pd.DataFrame, names: dict[str, str]) -> Grid:

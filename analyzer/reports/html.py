@@ -64,9 +64,10 @@ def render_html(analysis: "Analysis", *, show_secrets: bool = False) -> str:
     """Return the report as the text of a page."""
     told = answer(analysis, show_secrets=show_secrets)
     attacks = analysis.attacks if show_secrets else mask_secrets(analysis.attacks)
-    campaigns = analysis.campaigns if show_secrets else mask_secrets(analysis.campaigns)
+    campaigns = worst_first(analysis.campaigns).head(CARDS)
+    campaigns = campaigns if show_secrets else mask_secrets(campaigns)
     drawn, colours = _charts(analysis)
-    cards = campaign_cards(worst_first(campaigns).head(CARDS), attacks, analysis, colours)
+    cards = campaign_cards(campaigns, attacks, analysis, colours)
     page = _environment().get_template("report.html.j2")
     return page.render(
         answer=told,
@@ -74,7 +75,7 @@ def render_html(analysis: "Analysis", *, show_secrets: bool = False) -> str:
         mood=_mood({line.role for line in told.lines}),
         period=_period(analysis),
         cards=cards,
-        cards_note=_more(len(campaigns), CARDS, "campaigns"),
+        cards_note=_more(len(analysis.campaigns), CARDS, "campaigns"),
         charts=drawn,
         tables=grids(analysis, attacks),
         style=Markup(_style()),  # noqa: S704  our own file
