@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from analyzer.evidence import between, opening_requests
 from analyzer.grouping import MISSING, coded, count_distinct, merged, runs, sorted_lists, words
+from analyzer.sip.hashing import ABSENT, Hasher, number_hashes
 from analyzer.tables import SOURCES
 
 if TYPE_CHECKING:
@@ -136,11 +137,14 @@ def _innocence(requests: pd.DataFrame) -> "pd.Series[str]":
     requests = requests[requests["source"].notna()]
     who, names = _sources(requests)
     size = len(names)
-    account, call = requests["account"].cat.codes.to_numpy().astype(np.int64), coded(requests["call_id"])[0]
+    account = requests["account"].cat.codes.to_numpy().astype(np.int64)
     answer = requests["answer"].to_numpy(dtype=np.int64, na_value=0)
     accepted, authorized = requests["accepted"].to_numpy(), requests["authorized"].to_numpy()
     invite = (requests["method"] == "INVITE").to_numpy()
     success = between(requests["answer"], 200, 299).to_numpy()
+    call = np.full(len(requests), MISSING, np.int64)
+    hashes = Hasher().column(requests["call_id"].take(np.flatnonzero(invite)))
+    call[invite] = np.where(hashes == ABSENT, MISSING, number_hashes(hashes)[0])
 
     def distinct(codes: "Numbers", mask: "NDArray[np.bool_]") -> "Numbers":
         return count_distinct(who, np.where(mask, codes, MISSING), size)
