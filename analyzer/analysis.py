@@ -1,7 +1,7 @@
 """The steps in order: captures in, an Analysis out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,12 @@ Files = str | Path | Sequence[str | Path]
 __all__ = ["Analysis", "Captures", "Progress", "Reading", "analyze", "read_captures", "read_messages"]
 
 
+def _no_strays() -> "pd.DataFrame":
+    from analyzer.tables import STRAYS
+
+    return STRAYS.empty()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     """The tables of one analysis (see analyzer.tables for their columns)."""
@@ -28,6 +34,7 @@ class Analysis:
     anomalies: "pd.DataFrame"
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
+    strays: "pd.DataFrame" = field(default_factory=_no_strays)
 
 
 def analyze(  # noqa: PLR0913

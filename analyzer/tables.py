@@ -111,11 +111,12 @@ COLUMNS = {
         Column(
             "kind",
             WORD,
-            "tool, sweep, enumeration, password-guessing, toll-fraud, ghost-call, flood, exploit or probe",
+            "tool, sweep, enumeration, password-guessing, toll-fraud, ghost-call, flood, exploit or probe; "
+            "of strays: syn, empty, garbage, keep-alive or h323",
         ),
         Column("campaign", WORD, "id of the campaign that it belongs to"),
-        Column("start", TIME, "when the first of its messages was sent"),
-        Column("end", TIME, "when the last of its messages was sent"),
+        Column("start", TIME, "when the first of its messages, or packets, was sent"),
+        Column("end", TIME, "when the last of its messages, or packets, was sent"),
         Column("messages", COUNT, "how many messages (of attacks and campaigns: requests) it is made of"),
         Column("targets", LIST, "the addresses that were sent to"),
         Column("accounts", LIST, "the accounts that were tried"),
@@ -151,6 +152,7 @@ COLUMNS = {
         Column("country_name", WORD, "that country's name in English"),
         Column("asn", NUMBER, "number of the autonomous system (the network) that its address belongs to"),
         Column("network", WORD, "organisation that runs that network"),
+        Column("remarks", LIST, "what else it did that proves nothing, in words"),
         # --- campaigns
         Column("title", TEXT, "the campaign in a few words"),
         Column("kinds", LIST, "the kinds of its attacks, in the order in which they began"),
@@ -161,6 +163,8 @@ COLUMNS = {
         Column("bytes", NUMBER, "size of the capture as it lies on the disk; missing for a pipe"),
         Column("packets", COUNT, "packets captured"),
         Column("dropped", NUMBER, "packets that the recorder lost; missing where the capture does not say"),
+        # --- strays
+        Column("opened", FLAG, "the target answered the SYN: the port is open"),
     ]
 }
 
@@ -265,7 +269,7 @@ SOURCES = Table(
     "sources",
     (
         "source", "verdict", "why", "proven", "first", "last", "requests", "methods", "answers", "targets", "accounts",
-        "user_agents", "tools", "campaign", "allowed", "country", "country_name", "asn", "network",
+        "user_agents", "tools", "campaign", "allowed", "country", "country_name", "asn", "network", "remarks",
     ),
 )  # fmt: skip
 CAMPAIGNS = Table(
@@ -275,7 +279,16 @@ CAMPAIGNS = Table(
         "start", "end", "messages", "outcome", "found", "breached", "answered", "confidence", "reasons",
     ),
 )  # fmt: skip
-TABLES = {table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS)}
+STRAYS = Table(
+    "strays",
+    (
+        "capture", "source", "destination", "destination_port", "transport", "kind", "packets", "start", "end", "packet",
+        "opened",
+    ),
+)  # fmt: skip
+TABLES = {
+    table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS, STRAYS)
+}
 
 OUTCOMES = ("no-reply", "rejected", "replied", "challenged", "accounts-found", "rang", "answered", "breached")
 """What an attack reached, from harmless to worst."""

@@ -28,7 +28,7 @@ TIERS = [
     {"grouping"},
     {"handwriting"},
     {"links"},
-    {"evidence"},
+    {"evidence", "strays"},
     {"detectors", "tools", "sources", "allow", "places"},
     {"campaigns"},
     {"exports"},
