@@ -27,7 +27,8 @@ from analyzer.engines.memory import make_memory, tell_lost
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 8 << 20
+"""Memory below 32 MiB is taken and given back without the system: two thirds of its share of the time was that."""
 SET_ASIDE = {
     layout.TCP: "tcp",
     layout.FRAGMENT: "fragment",
