@@ -10,10 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyzer import tables
 from analyzer.sip.columns import text_array
 from analyzer.sip.grammar import NONE
-from analyzer.tables import COLUMNS, Table
+from analyzer.tables import COLUMNS, FLAG, NUMBER, SHARE, TEXT, TIME, WORD, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,18 +138,18 @@ def _column(name: str, chunks: _Chunks) -> Any:  # noqa: ANN401
     dtype = COLUMNS[name].dtype
     if all(values is None for _, values in chunks.pieces):
         return _nothing(dtype, chunks.rows)
-    if dtype in {tables.WORD, tables.TEXT}:
-        return _words(chunks) if dtype == tables.WORD else _texts(chunks)
-    if dtype == tables.FLAG:
+    if dtype in {WORD, TEXT}:
+        return _words(chunks) if dtype == WORD else _texts(chunks)
+    if dtype == FLAG:
         return chunks.fill(np.int8, lambda _, values: 0 if values is None else values).view(np.bool_)
     return _as(dtype, chunks.fill(np.int64, _numbers))
 
 
 def _as(dtype: str, numbers: "NDArray[np.int64]") -> Any:  # noqa: ANN401
     """Return numbers as a column of times, of counts, or of numbers that may be missing."""
-    if dtype == tables.TIME:
+    if dtype == TIME:
         return make_times(numbers)
-    return pd.arrays.IntegerArray(numbers, numbers == NONE) if dtype == tables.NUMBER else numbers
+    return pd.arrays.IntegerArray(numbers, numbers == NONE) if dtype == NUMBER else numbers
 
 
 def _numbers(_: int, values: "NDArray[Any] | None") -> "NDArray[Any] | int":
@@ -206,18 +205,17 @@ def _nothing(dtype: str, rows: int) -> Any:  # noqa: ANN401
 
     Where zeros will do they are np.zeros', which take no memory before something else is written.
     """
-    match dtype:
-        case tables.WORD:
-            return categorical(np.full(rows, NONE, np.int8), pa.array([], _TEXT))
-        case tables.TEXT:
-            valid, offsets = pa.py_buffer(np.zeros(rows // 8 + 1, np.uint8)), pa.py_buffer(np.zeros(rows + 1, np.int64))
-            return text_array(pa.Array.from_buffers(_TEXT, rows, [valid, offsets, pa.py_buffer(b"")], rows))
-        case tables.FLAG:
-            return np.zeros(rows, np.bool_)
-        case tables.SHARE:
-            return np.full(rows, np.nan)
-        case tables.NUMBER:
-            return pd.arrays.IntegerArray(np.zeros(rows, np.int64), np.ones(rows, np.bool_))
+    if dtype == WORD:
+        return categorical(np.full(rows, NONE, np.int8), pa.array([], _TEXT))
+    if dtype == TEXT:
+        valid, offsets = pa.py_buffer(np.zeros(rows // 8 + 1, np.uint8)), pa.py_buffer(np.zeros(rows + 1, np.int64))
+        return text_array(pa.Array.from_buffers(_TEXT, rows, [valid, offsets, pa.py_buffer(b"")], rows))
+    if dtype == FLAG:
+        return np.zeros(rows, np.bool_)
+    if dtype == SHARE:
+        return np.full(rows, np.nan)
+    if dtype == NUMBER:
+        return pd.arrays.IntegerArray(np.zeros(rows, np.int64), np.ones(rows, np.bool_))
     return _as(dtype, np.full(rows, NONE, np.int64))
 
 
