@@ -215,7 +215,12 @@ def test_a_scanner_behind_a_phones_name(path, written):
 
 @pytest.mark.parametrize(
     ("name", "program"),
-    [("sofia-options", "FreeSWITCH"), ("baresip-register", "baresip"), ("baresip-register-authorized", "baresip")],
+    [
+        ("sofia-options", "FreeSWITCH"),
+        ("baresip-register", "baresip"),
+        ("baresip-register-authorized", "baresip"),
+        ("kamailio-options", "Kamailio"),
+    ],
 )
 def test_real_stacks(name, program, written):
     table = written((FOLDER / "stacks" / f"{name}.sip").read_bytes())

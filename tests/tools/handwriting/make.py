@@ -1,10 +1,10 @@
 """Record what the real programs write: one file per kind of request, as sent, byte for byte.
 
-Run `python tests/tools/handwriting/make.py` where SIPVicious, nmap, sipsak, SIPp, baresip and Sofia-SIP's
-sip-options are installed. Each program is aimed at a socket on a loopback address that this script reads and
-answers; at most a few dozen messages are sent, none leaves the machine. The addresses are 127.7.7.x, so that
-nothing else is in the way. What is left as `<program>-<case>[-<n>].sip`, of telephones and their stacks in
-the folder stacks, is the first request of its kind, unchanged.
+Run `python tests/tools/handwriting/make.py` where SIPVicious, nmap, sipsak, SIPp, baresip, Kamailio and
+Sofia-SIP's sip-options are installed. Each program is aimed at a socket on a loopback address that this script
+reads and answers; at most a few dozen messages are sent, none leaves the machine. The addresses are 127.7.7.x,
+so that nothing else is in the way. What is left as `<program>-<case>[-<n>].sip`, of telephones and their stacks
+in the folder stacks, is the first request of its kind, unchanged.
 """
 
 import re
@@ -29,6 +29,22 @@ PHONE = {
     "contacts": "",
 }
 """A baresip that registers."""
+PROXY = {
+    "kamailio.cfg": "\n".join(
+        [
+            "children=1",
+            "listen=udp:127.7.7.8:15072",
+            *(f'loadmodule "{name}.so"' for name in ("tm", "sl", "dispatcher")),
+            'modparam("dispatcher", "list_file", "./targets")',
+            'modparam("dispatcher", "ds_ping_interval", 1)',
+            'modparam("dispatcher", "ds_probing_mode", 1)',
+            "request_route { exit; }",
+            "",
+        ]
+    ),
+    "targets": f"1 sip:{TARGET}:5060\n",
+}
+"""A Kamailio that asks whether its targets are alive."""
 
 
 def header(request, *names):
@@ -159,6 +175,8 @@ def stacks():
     """Record telephones and their stacks."""
     record("sofia", ["sip-options", "--bind=sip:127.7.7.8:15070", f"sip:100@{TARGET}"], ok, into=STACKS)
     record("baresip", ["baresip", "-f", ".", "-t", "3"], ask, into=STACKS, files=PHONE)
+    kamailio = ["timeout", "5", "kamailio", "-DD", "-E", "-f", "kamailio.cfg", "-w", ".", "-Y", "."]
+    record("kamailio", kamailio, ok, into=STACKS, files=PROXY)
 
 
 if __name__ == "__main__":
