@@ -8,6 +8,7 @@ expression per column, and one by one only of what that expression lets through.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -207,6 +208,12 @@ class _Table:
         return near if len(rows) == count else pc.take(near, pa.array(rows - first))
 
 
+@lru_cache(maxsize=2)
+def _nothing(size: int) -> Array:
+    """Return so many missing texts; batches share them."""
+    return pa.nulls(size, pa.large_string())
+
+
 def _joined(mark: Mark, table: _Table) -> tuple[Array, Array]:
     return table.words(str(mark.same_as))[0], pa.scalar("", pa.large_string())
 
@@ -247,7 +254,7 @@ class _Batch:
     def said(self) -> dict[str, Array]:
         """Return what the From tags of the messages say, by column."""
         if not len(self._tagged):
-            return dict.fromkeys(SAID, pa.nulls(self.stop - self.start, pa.large_string()))
+            return dict.fromkeys(SAID, _nothing(self.stop - self.start))
         place = np.full(self.stop - self.start, -1, np.int64)
         place[self._rows[self._tagged] - self.start] = np.arange(len(self._tagged))
         index = pa.array(place, mask=place < 0)
