@@ -8,12 +8,16 @@ Seeds 0 to 99 are for development; the published figures are those of seeds from
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from math import comb
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,23 +190,31 @@ HEADING = (
 
 
 def measure(
-    names: Iterable[str], seeds: Iterable[int], *, show: bool = True
+    names: Iterable[str], seeds: Iterable[int], *, show: bool = True, jobs: int = 1
 ) -> tuple[dict[str, Score], dict[str, Score]]:
-    """Return the scores by scenario and by rule of thumb, over all seeds."""
-    scores: dict[str, Score] = {}
+    """Return the scores by scenario and by rule of thumb, over all seeds; jobs is how many processes share them."""
+    names, seeds = list(names), list(seeds)
+    scores: dict[str, Score] = {name: Score() for name in names}
     rules: dict[str, Score] = {}
-    seeds = list(seeds)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            scores[name] = Score()
-            for seed in seeds:
-                score, thumbs = judge(name, seed, Path(folder))
-                scores[name].add(score, f"{name}/{seed}")
-                for rule, thumb in thumbs.items():
-                    rules.setdefault(rule, Score()).add(thumb, f"{name}/{seed}")
-            if show:
+    tasks = [(name, seed) for name in names for seed in seeds]
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(jobs, get_context("spawn"), _find) as processes:
+        for (name, seed), (score, thumbs) in zip(tasks, processes.map(_judge, tasks, repeat(folder)), strict=True):
+            scores[name].add(score, f"{name}/{seed}")
+            for rule, thumb in thumbs.items():
+                rules.setdefault(rule, Score()).add(thumb, f"{name}/{seed}")
+            if show and seed == seeds[-1]:
                 print(row_of(name, scores[name]), flush=True)
     return scores, rules
+
+
+def _find() -> None:
+    """Let a new process find the scenarios."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+
+def _judge(task: tuple[str, int], folder: str) -> tuple[Score, dict[str, Score]]:
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        return judge(*task, Path(own))
 
 
 def total_of(scores: Iterable[Score]) -> Score:
@@ -220,12 +232,13 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=PUBLISHED_FROM, help=f"the first seed (default: {PUBLISHED_FROM})")
     parser.add_argument("--only", action="append", help="only scenarios whose name contains this")
     parser.add_argument("--wrong", action="store_true", help="name the sources that were judged wrongly")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: as many as processors)")
     asked = parser.parse_args()
     from scenarios import SCENARIOS
 
     names = [name for name in SCENARIOS if not asked.only or any(part in name for part in asked.only)]
     print(HEADING)
-    scores, rules = measure(names, range(asked.first, asked.first + asked.seeds))
+    scores, rules = measure(names, range(asked.first, asked.first + asked.seeds), jobs=asked.jobs)
     print("-" * len(HEADING))
     total = total_of(scores.values())
     print(row_of("all", total))
@@ -238,5 +251,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    _find()
     sys.exit(main())
