@@ -94,3 +94,9 @@ def test_the_leak_is_why_the_diallers_are_one_campaign(analyses):
     (campaign,) = analyses["tollfraud"].campaigns.to_dict("records")
     assert any(TRUTH["tollfraud"]["leak"] in reason for reason in campaign["reasons"])
     assert len(campaign["sources"]) == 3
+
+
+def test_a_renamed_scanner_is_told_by_its_handwriting(analyses):
+    sources = analyses["renamed-svwar"].sources
+    (why,) = sources.loc[sources["source"].astype("str") == "203.0.113.99", "why"]
+    assert "claims Cisco SPA, writes like SIPVicious (packet " in why
