@@ -118,6 +118,8 @@ class Packets:
     """Packets that the recorder says it lost, where this block says so (pcapng interface statistics)."""
     format: str = ""
     """What the file is, e.g. 'pcap, little-endian, µs' or 'pcapng'."""
+    strays: "NDArray[np.void] | None" = None
+    """Packets without SIP that tell something, as rows of analyzer.engines.strays.STRAY."""
 
     def __len__(self) -> int:
         """Return how many payloads may be SIP messages."""

@@ -60,6 +60,8 @@ from analyzer.engines._layout import (
     SIP_PORT,
     START,
     STOP,
+    STRAYS,
+    STRAYS_AT_ONCE,
     STREAM,
     TCP_HEADER,
     TIME,
@@ -73,6 +75,7 @@ from analyzer.engines._layout import (
 )  # fmt: skip
 from analyzer.engines._rows import settle_datagram
 from analyzer.engines._start_lines import may_be_sip
+from analyzer.engines._strays import note_stray, tell_stray
 from analyzer.engines._tunnels import (
     decode_gre,
     decode_homer,
@@ -81,6 +84,7 @@ from analyzer.engines._tunnels import (
     decode_ppp,
     may_be_tunnel,
 )  # fmt: skip
+from analyzer.engines.strays import NOTHING
 
 
 @part
@@ -89,6 +93,7 @@ def has_room(joined: np.ndarray, tally: np.ndarray) -> bool:
     return (
         tally[ROWS] < tally[ROOM_OF_ROWS]
         and tally[SEGMENTS] < tally[ROOM_OF_ROWS]
+        and tally[STRAYS] < STRAYS_AT_ONCE
         and tally[JOINED] <= len(joined) - ROOM
     )
 
@@ -174,6 +179,9 @@ def settle_usual(
                 what = settle_segment(data, place, memory["flows"], written["segments"][tally[SEGMENTS]])
         if what >= NEXT:
             return index, UNUSUAL
+        stray = tell_stray(data, place, what)
+        if stray != NOTHING:
+            note_stray(data, place, what, stray, written)
         settle(what, found[index, INTERFACE_OF], links, place, written)
     return count, DONE
 
@@ -260,5 +268,9 @@ def settle_all(
             what = decode(data, what, joined, memory, written)
         if what != SIP and what != SEGMENT:
             tally[JOINED] = used  # nobody points there
+        held = joined if written["place"][SHIFT] else data
+        stray = tell_stray(held, written["place"], what)
+        if stray != NOTHING:
+            note_stray(held, written["place"], what, stray, written)
         settle(what, found[index, INTERFACE_OF], links, written["place"], written)
     return count, DONE

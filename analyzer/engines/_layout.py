@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from analyzer.engines.strays import STRAY
+
 # --- what became of a packet: the index into fates
 SIP = 0
 SEGMENT = 1  # of a TCP stream that may carry SIP
@@ -82,7 +84,8 @@ SEGMENTS = 5  # segments written
 LOST = 6  # datagrams that had a line in lost, or would have had if there had been room
 JOINED = 7  # bytes of joined that are in use
 ROOM_OF_ROWS = 8  # rows and segments that may be written
-TALLY = 9
+STRAYS = 9  # rows of strays written
+TALLY = 10
 
 # --- the index into a packet that was found
 START = 0  # where it begins, -1 if that cannot be told
@@ -216,6 +219,8 @@ MEMORY = np.dtype(
 # --- what is written of one block
 ROWS_AT_ONCE = 65_536
 NOTES = 100
+STRAYS_AT_ONCE = 32_768
+RECENT = 4096  # rows of strays that are found again; a power of two
 HEADER = 40  # bytes before a datagram that was put together
 ROOM = MAX_LAYERS * (HEADER + 65_536)
 WRITTEN = np.dtype(
@@ -227,6 +232,8 @@ WRITTEN = np.dtype(
         ("segments", ROW, (ROWS_AT_ONCE,)),
         ("odd", ODD, (NOTES,)),
         ("lost", FACTS, (NOTES,)),  # those that were given up, and those that clashed
+        ("strays", STRAY, (STRAYS_AT_ONCE,)),
+        ("recent", np.int32, (RECENT,)),  # one more than the place of a stray, by the hash of its ends; 0 if none
     ]
 )
 

@@ -126,6 +126,7 @@ class _Pass:
         self.tally[[layout.NUMBER, layout.FIRST, layout.LAST]] = self.number, -1, -1
         self.tally[layout.ROOM_OF_ROWS] = layout.ROWS_AT_ONCE
         self.fates[:] = 0
+        self.written["recent"][:] = 0
         self.dropped = None
         self.anomalies = []
         self.aside = {}
@@ -217,6 +218,7 @@ class _Pass:
             last=int(self.tally[layout.LAST]),
             dropped=self.dropped,
             format=self.format,
+            strays=self.written["strays"][: int(self.tally[layout.STRAYS])].copy(),
         )
 
     def _tell_odd(self) -> Iterator[Anomaly]:

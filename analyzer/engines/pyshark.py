@@ -288,7 +288,7 @@ class _Decoder:
         if self._flows.may_carry_sip(payload):
             block.add_segment(payload, parts)
         else:
-            block.set_aside("tcp", parts)
+            block.pass_segment(payload, parts)
 
     def _decrypt(self, stream: str, payload: Payload, packet: Any) -> Payload:  # noqa: ANN401
         """Return a segment with what TShark decrypted in it in place of what it carried."""

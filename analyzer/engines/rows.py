@@ -16,9 +16,11 @@ import numpy as np
 
 from analyzer.compiled import kernel
 from analyzer.engines import TCP, UDP, Anomaly, Packets, Segments
+from analyzer.engines import strays as kinds
 from analyzer.engines._flows import is_sip_port
 from analyzer.engines._layout import SIP_PORT
 from analyzer.engines._start_lines import may_be_sip, opens_sip
+from analyzer.engines._strays import tell_datagram, tell_segment
 from analyzer.formats import PCAP_MAGICS, PCAPNG_MAGIC, find_foreign
 
 if TYPE_CHECKING:
@@ -53,7 +55,16 @@ def _opens_sip(data: "NDArray[np.uint8]", source_port: int) -> bool:
     return opens_sip(data, 0, len(data), source_port)
 
 
+def _tells_datagram(data: "NDArray[np.uint8]", size: int, source: int, destination: int) -> int:
+    return tell_datagram(data, 0, len(data), size, source, destination)
+
+
+def _tells_segment(flags: int, size: int, source: int, destination: int) -> int:
+    return tell_segment(flags, size, source, destination)
+
+
 _begins, _opens = kernel(_begins_sip), kernel(_opens_sip)
+_datagram, _segment = kernel(_tells_datagram), kernel(_tells_segment)
 _is_sip_port = is_sip_port.py_func
 
 
@@ -99,6 +110,8 @@ class Block:
     anomalies: list[Anomaly] = field(default_factory=list)
     noted: Counter[str] = field(default_factory=Counter)
     """Unreadable packets that have an anomaly of their own."""
+    strays: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)
+    """First number, earliest and latest time, and packets of each stray, by kind and ends."""
     seen: int = 0
     """Packets that were read, whether or not their fate is settled."""
     first: int = -1
@@ -122,11 +135,33 @@ class Block:
             self.carried += parts
         else:
             self.set_aside("tunnel (hep)" if homer else "udp without sip", parts)
+            if not homer:
+                self._see_stray(_tell_datagram(payload), payload)
 
     def add_segment(self, payload: Payload, parts: int = 1) -> None:
         """Take in a TCP segment of a flow that may carry SIP, and that came in so many packets."""
         self.segments.append(payload)
         self.set_aside("fragment", parts - 1)
+        self._see_stray(_tell_segment(payload), payload)
+
+    def pass_segment(self, payload: Payload, parts: int = 1) -> None:
+        """Set aside a TCP segment, that came in so many packets, of a flow that carries no SIP."""
+        self.set_aside("tcp", parts)
+        self._see_stray(_tell_segment(payload), payload)
+
+    def _see_stray(self, kind: int, payload: Payload) -> None:
+        """Count a packet among the strays of a kind."""
+        if kind == kinds.NOTHING:
+            return
+        ends, number, time = payload.ends, payload.number, payload.time
+        key = (kind, ends.source, ends.destination, ends.source_port, ends.destination_port)
+        if kind == kinds.OPENED:
+            key = (kind, ends.destination, ends.source, 0, ends.source_port)
+        elif kind != kinds.MEDIA:
+            key = (*key[:3], 0, ends.destination_port)
+        known = self.strays.setdefault(key, [number, time, time, 0])
+        times = [known[1], time]
+        known[1:] = min((time for time in times if time >= 0), default=-1), max(known[2], time), known[3] + 1
 
     def set_aside(self, reason: str, count: int = 1) -> None:
         """Count packets that carry no SIP."""
@@ -162,7 +197,18 @@ class Block:
             first=self.first,
             last=self.last,
             format=self.format,
+            strays=_strays(self.strays),
         )
+
+
+def _strays(known: "dict[tuple[Any, ...], list[int]]") -> "NDArray[np.void]":
+    rows = np.zeros(len(known), kinds.STRAY)
+    rows["kind"], rows["source_port"], rows["destination_port"] = ([key[place] for key in known] for place in (0, 3, 4))
+    for name, place in (("source", 1), ("destination", 2)):
+        rows[name] = _addresses([key[place] for key in known]).view(np.int64)
+    for name, place in (("number", 0), ("start", 1), ("end", 2), ("packets", 3)):
+        rows[name] = [fact[place] for fact in known.values()]
+    return rows
 
 
 def _segments(segments: list[Payload]) -> Segments:
@@ -203,6 +249,18 @@ def _addresses(addresses: list[bytes]) -> "NDArray[np.uint64]":
 def holds_sip(data: bytes, *ports: int) -> bool:
     """Say whether data, seen between those UDP ports, begins with a start line of SIP."""
     return bool(_begins(np.frombuffer(data, np.uint8), SIP_PORT in ports))
+
+
+def _tell_datagram(payload: Payload) -> int:
+    """Return what a UDP datagram without SIP is to strays."""
+    size, ends = len(payload.data) + payload.missing, payload.ends
+    return int(_datagram(np.frombuffer(payload.data, np.uint8), size, ends.source_port, ends.destination_port))
+
+
+def _tell_segment(payload: Payload) -> int:
+    """Return what a TCP segment is to strays."""
+    size, ends = len(payload.data) + payload.missing, payload.ends
+    return int(_segment(payload.flags & 0xFF, size, ends.source_port, ends.destination_port))
 
 
 def is_message(payload: Payload) -> bool:

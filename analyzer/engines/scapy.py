@@ -417,7 +417,7 @@ class _Network(NamedTuple):
         elif segment.missing and not payload:
             self._reject(CUT)
         else:
-            self.block.set_aside("tcp", self.frame.parts)
+            self.block.pass_segment(segment, self.frame.parts)
 
     def _payload(self, at: int, payload: bytes, missing: int) -> Payload:
         return Payload(self.frame.number, self.frame.time, _ends(self.data, at), payload, missing)
