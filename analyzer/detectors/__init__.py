@@ -41,6 +41,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "ghost-call": "analyzer.detectors.ghost_call:GhostCall",
         "flood": "analyzer.detectors.flood:Flood",
         "exploit": "analyzer.detectors.exploit:Exploit",
+        "fuzzing": "analyzer.detectors.fuzzing:Fuzzing",
         "probe": "analyzer.detectors.probe:Probe",
     },
 )
