@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analyzer.dialling import Dialled, leads_abroad, take_apart
-from analyzer.grouping import categorical, coded, lists, merged, pairs, runs
+from analyzer.grouping import categorical, coded, lists, merged, pairs, runs, sort_ranks, sorted_lists
 from analyzer.links import link_keys
 from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS, OUTCOMES
@@ -25,7 +26,11 @@ FOLLOW_UPS = ("ACK", "CANCEL", "PRACK", "UPDATE", "BYE")
 NAMED = 0.6
 """How sure the recognition of a tool must be for an attack to name it."""
 WITNESSES = 10
-"""How many requests an attack shows as evidence, each with its answer."""
+"""How many requests an attack shows as evidence, each with its answer, whatever they say."""
+SHOWN = 50
+"""The values of each list of SHOWING for which an attack shows a request more, and its answer."""
+SHOWING = ("numbers", "prefixes", "found", "breached", "answered")
+"""The lists of an attack that claim something of the target, or of what was wanted from it."""
 
 NO_REPLY, REJECTED, REPLIED, CHALLENGED, ACCOUNTS_FOUND, RANG, ANSWERED, BREACHED = range(len(OUTCOMES))
 
@@ -34,6 +39,8 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
     Truth = NDArray[np.bool_]
+    Coded = tuple[Numbers, pa.Array]
+    """A code per row, negative where there is nothing, and the texts by code."""
 
 _COLUMNS = (
     "time", "capture", "packet", "transport", "source", "source_port", "destination", "destination_port", "method",
@@ -170,6 +177,7 @@ def describe(
     bout = rows.groupby("bout")
     order = np.lexsort((_times(rows), -rows["level"].to_numpy(), rows["bout"].to_numpy()))
     telling = rows[list(_TELLING)].take(order)
+    listed = {name: coded(values) for name, values in _listed(rows, accounts).items()}
     decisive = telling.drop_duplicates("bout").set_index("bout")
     attacks = bout.agg(start=("time", "min"), end=("time", "max"), messages=("time", "size"))
     attacks["kind"] = kind
@@ -178,12 +186,13 @@ def describe(
     attacks[["source", "capture"]] = decisive[["source", "capture"]].astype("str")
     attacks["outcome"] = [OUTCOMES[level] for level in decisive["level"]]
     attacks["decisive"] = decisive["answer_packet"].fillna(decisive["packet"])
-    attacks["evidence"] = _evidence(telling)
+    showing = [coded(_named(rows)), *(listed[name] for name in SHOWING if name in listed)]
+    attacks["evidence"] = _evidence(telling, [(codes[order], texts) for codes, texts in showing])
     attacks["tool"] = _tool(rows)
     keys = link_keys(rows)
     attacks["keys"] = lists(keys["bout"], keys["key"])
-    for name, values in _listed(rows, accounts).items():
-        attacks[name] = lists(rows["bout"], values)
+    for name, column in listed.items():
+        attacks[name] = sorted_lists(rows["bout"].to_numpy(), *column)
     return ATTACKS.conform(attacks, missing=True)
 
 
@@ -199,13 +208,12 @@ def _worst(rows: pd.DataFrame) -> "pd.Series[Any]":
 def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[Any]]":
     """Return, for each list column of the attacks table, its value for each row (missing: none)."""
     account = rows[accounts] if accounts else None
-    guessed = rows[rows["tag_account"].notna() & rows["tag_password"].notna()]
     listed = {
         "targets": rows["destination"],
         "accounts": account,
         "numbers": rows.get("number"),
         "prefixes": rows["prefix"].where(rows["prefix"] != "") if "prefix" in rows else None,
-        "passwords": guessed["tag_account"].astype("str") + ":" + guessed["tag_password"].astype("str"),
+        "passwords": _guesses(rows),
         "found": account.where(rows["found"]) if account is not None and "found" in rows else None,
         "breached": account.where(rows["breached"]) if account is not None and "breached" in rows else None,
         "answered": rows["uri_user"].where(rows["level"] == ANSWERED) if "number" in rows else None,
@@ -213,24 +221,57 @@ def _listed(rows: pd.DataFrame, accounts: str | None) -> "dict[str, pd.Series[An
     return {name: values for name, values in listed.items() if values is not None}
 
 
-def _evidence(telling: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the packets of the most telling requests, and of their answers, in the capture of the first of each bout.
+def _guesses(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Return 'account:password' where a tag tells both."""
+    told = rows["tag_account"].notna() & rows["tag_password"].notna()
+    if not told.any():
+        return pd.Series(np.nan, index=rows.index, dtype="str")
+    return rows["tag_account"].astype("str") + ":" + rows["tag_password"].astype("str")
+
+
+def _evidence(telling: pd.DataFrame, showing: "list[Coded]") -> "pd.Series[Any]":
+    """Return packets of requests, and of their answers, in the capture of the most telling request of each bout.
+
+    They are the most telling requests, and for each value of what is to be shown the most telling that shows it.
 
     Args:
         telling: the requests by bout, the most telling first.
+        showing: columns of telling, as codes.
     """
     bout, capture = telling["bout"].to_numpy(), telling["capture"].cat.codes.to_numpy()
-    bouts, first = np.unique(bout, return_index=True)
-    decisive = np.zeros(int(bout.max(initial=0)) + 1, np.int64)
-    decisive[bouts] = capture[first]
-    here = telling[capture == decisive[bout]]
-    shown = here[here.groupby("bout").cumcount() < WITNESSES]
-    answered = shown[shown["answer_packet"].notna()]
-    bout = np.append(shown["bout"].to_numpy(), answered["bout"].to_numpy())
-    packet = np.append(shown["packet"].to_numpy(), answered["answer_packet"].to_numpy(dtype=np.int64))
+    here = np.flatnonzero(capture == capture[_begins(bout)])
+    shown = [here[_places(bout[here]) < WITNESSES], *(here[_witnesses(bout[here], c[here], t)] for c, t in showing)]
+    witnesses = telling[["bout", "packet", "answer_packet"]].take(np.unique(np.concatenate(shown)))
+    answered = witnesses[witnesses["answer_packet"].notna()]
+    bout = np.append(witnesses["bout"].to_numpy(), answered["bout"].to_numpy())
+    packet = np.append(witnesses["packet"].to_numpy(), answered["answer_packet"].to_numpy(dtype=np.int64))
     bout, packet = pairs(bout, packet)
     order = np.lexsort((packet, bout))
     return runs(bout[order], packet[order].tolist())
+
+
+def _witnesses(bout: "Numbers", codes: "Numbers", texts: pa.Array) -> "Numbers":
+    """Return where each bout, in the order of bouts, first has each of its values: of the first SHOWN of its list."""
+    there = np.flatnonzero(codes >= 0)
+    first = there[~pd.Index(bout[there] * (len(texts) + 1) + codes[there]).duplicated()]
+    order = np.lexsort((sort_ranks(codes[first], texts), bout[first]))
+    return first[order][_places(bout[first[order]]) < SHOWN]
+
+
+def _places(groups: "Numbers") -> "Numbers":
+    """Return the place of each row in its group; the rows of a group lie side by side."""
+    return np.arange(len(groups)) - _begins(groups)
+
+
+def _begins(groups: "Numbers") -> "Numbers":
+    """Return where the group of each row begins; the rows of a group lie side by side."""
+    begins = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])[: len(groups)])
+    return np.repeat(begins, np.diff(np.append(begins, len(groups))))
+
+
+def _named(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the tool of each request where it is sure enough to name it."""
+    return rows["tool"].where(rows["tool_confidence"].fillna(0) >= NAMED)
 
 
 def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":

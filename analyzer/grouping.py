@@ -131,13 +131,17 @@ def lists(groups: "pd.Series[Any]", values: "pd.Series[Any]") -> "pd.Series[Any]
 def sorted_lists(groups: "Numbers", codes: "Numbers", texts: pa.Array) -> "pd.Series[Any]":
     """Return the sorted distinct texts of each group as a list, indexed by group."""
     group, code = pairs(groups, codes)
-    used, code = np.unique(code, return_inverse=True)
-    texts = texts.take(pa.array(used))
-    order = pc.array_sort_indices(texts).to_numpy()
+    by_group = np.lexsort((sort_ranks(code, texts), group))
+    return runs(group[by_group], texts.take(pa.array(code[by_group])).to_pylist())
+
+
+def sort_ranks(codes: "Numbers", texts: pa.Array) -> "Numbers":
+    """Return the place of each code's text in the order of the texts that occur; none of the codes is missing."""
+    used, own = np.unique(codes, return_inverse=True)
+    order = pc.array_sort_indices(texts.take(pa.array(used))).to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    by_group = np.lexsort((rank[code], group))
-    return runs(group[by_group], texts.take(pa.array(code[by_group])).to_pylist())
+    return rank[own]
 
 
 def runs(keys: "NDArray[Any]", values: list[Any]) -> "pd.Series[Any]":
