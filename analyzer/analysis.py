@@ -78,9 +78,11 @@ def analyze(  # noqa: PLR0913
     from analyzer.allow import load_allowed, mark_allowed
     from analyzer.campaigns import join_campaigns
     from analyzer.detectors import SURE, find_attacks
+    from analyzer.detectors.fuzzing import mark_flaws
     from analyzer.evidence import opening_requests, ordinary_keys
     from analyzer.places import load_places, place_sources
     from analyzer.sources import judge_sources
+    from analyzer.strays import remark_strays
 
     known, places = load_allowed(*_files(allow)), load_places(*_files(geoip))
     reading = read_captures(
@@ -94,7 +96,7 @@ def analyze(  # noqa: PLR0913
         progress=progress,
     )
     messages = reading.messages
-    opening = opening_requests(messages)
+    opening = mark_flaws(opening_requests(messages), reading.anomalies)
     found = find_attacks(messages, detectors, requests=opening)
     accused = found.loc[found["confidence"] >= SURE, "source"].astype("str")
     ordinary = ordinary_keys(opening, accused) if len(found) else frozenset[str]()
@@ -103,12 +105,13 @@ def analyze(  # noqa: PLR0913
     sources = mark_allowed(sources, known)
     return Analysis(
         messages=messages,
-        sources=place_sources(sources, places),
+        sources=place_sources(remark_strays(sources, reading.strays), places),
         attacks=attacks,
         campaigns=campaigns,
         anomalies=reading.anomalies,
         fates=reading.fates,
         captures=reading.captures,
+        strays=reading.strays,
     )
 
 

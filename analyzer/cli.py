@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
 TABLE_FORMATS = ("csv", "json", "parquet")
-READ = ("messages", "anomalies", "fates")
+READ = ("messages", "anomalies", "fates", "strays")
 """The tables for which nothing needs to be detected."""
 
 ENGINES = ("native", "scapy", "pyshark")
@@ -140,6 +140,7 @@ for _name, _meaning in {
     "campaigns": "Write the attacks that belong together, and why.",
     "anomalies": "Write what could not be understood, and why.",
     "fates": "Write what became of every packet.",
+    "strays": "Write who sent packets without SIP to SIP ports.",
 }.items():
     _table_command(_name, _meaning)
 

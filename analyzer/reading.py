@@ -36,6 +36,7 @@ class Reading:
     anomalies: "pd.DataFrame"
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
+    strays: "pd.DataFrame"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,15 +117,18 @@ def _assemble(tallies: "Sequence[_Tally]") -> Reading:
     import pandas as pd
 
     from analyzer.sip.parts import assemble
+    from analyzer.strays import stray_part, strays_table
     from analyzer.tables import ANOMALIES, CAPTURES, FATES, MESSAGES
 
     _give_back()
     fates = [row for tally in tallies for row in tally.fates()]
+    messages = assemble(MESSAGES, [part for tally in tallies for part in tally.messages], by_time=True)
     return Reading(
-        messages=assemble(MESSAGES, [part for tally in tallies for part in tally.messages], by_time=True),
+        messages=messages,
         anomalies=assemble(ANOMALIES, [part for tally in tallies for part in tally.anomalies]),
         fates=FATES.conform(pd.DataFrame(fates, columns=FATES.columns)),
         captures=CAPTURES.conform(pd.DataFrame([tally.row() for tally in tallies])),
+        strays=strays_table([stray_part(tally.strays, tally.name) for tally in tallies], messages),
     )
 
 
@@ -212,6 +216,7 @@ class _Tally:
 
     def __init__(self, path: Path) -> None:
         from analyzer.capture import describe
+        from analyzer.engines.strays import Gathering
 
         self.path = path
         self.name, self.bytes = describe(path)
@@ -222,12 +227,14 @@ class _Tally:
         self.rows = 0
         self.times: tuple[int, ...] = ()
         """The earliest and the latest time of any packet; none before the first packet that has one."""
+        self.strays = Gathering()
         self.dropped: int | None = None
         self.format = ""
 
     def count(self, packets: "Packets") -> None:
         """Count a block of packets as the engine decoded it."""
         self.packets += packets.captured
+        self.strays.add(packets.strays)
         times = [*self.times, *(time for time in (packets.first, packets.last) if time >= 0)]
         self.times = (min(times), max(times)) if times else ()
         self.format = packets.format or self.format
@@ -246,10 +253,10 @@ class _Tally:
                 if count:
                     self.counts[fate, reason] = self.counts.get((fate, reason), 0) + count
 
-    def take(self, messages: "Part", anomalies: "Part", others: "Part") -> None:
-        """Take in what was parsed, block after block, and the engine's own anomalies."""
-        self.messages.append(messages)
-        self.anomalies += [anomalies, others]
+    def take(self, messages: "list[Part]", anomalies: "list[Part]") -> None:
+        """Take in what was parsed, block after block."""
+        self.messages += messages
+        self.anomalies += anomalies
 
     def fates(self) -> list[tuple[str, str, str, int]]:
         """Return the rows of the fates table."""
@@ -278,7 +285,7 @@ class _Parsers:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "parser") if threads > 1 else None
-        self._waiting: deque[tuple[_Tally, Future[tuple[Part, Part, Part]]]] = deque()
+        self._waiting: deque[tuple[_Tally, Future[tuple[list[Part], list[Part]]]]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -292,14 +299,18 @@ class _Parsers:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def parse(self, tally: _Tally, packets: "Packets") -> None:
-        """Have a block parsed into its tally; wait while more blocks are in memory than threads can be busy with."""
-        tally.settle(packets)
-        if self._pool is None or not len(packets):
-            future: Future[tuple[Part, Part, Part]] = Future()
-            future.set_result(_parse(packets, tally.name))
+    def parse(self, tally: _Tally, *block: "Packets") -> None:
+        """Have a block parsed into its tally; wait while more blocks are in memory than threads can be busy with.
+
+        The packets of a block may be in several pieces, of which each is in order.
+        """
+        for packets in block:
+            tally.settle(packets)
+        if self._pool is None or not any(map(len, block)):
+            future: Future[tuple[list[Part], list[Part]]] = Future()
+            future.set_result(_parse(block, tally.name))
         else:
-            future = self._pool.submit(_parse, packets, tally.name)
+            future = self._pool.submit(_parse, block, tally.name)
         self._waiting.append((tally, future))
         while self._waiting and (len(self._waiting) > self._threads or self._waiting[0][1].done()):
             self._collect()
@@ -309,11 +320,18 @@ class _Parsers:
         tally.take(*future.result())
 
 
-def _parse(packets: "Packets", capture: str) -> "tuple[Part, Part, Part]":
-    """Return the messages of a block, their anomalies, and those of the engine."""
+def _parse(block: "Sequence[Packets]", capture: str) -> "tuple[list[Part], list[Part]]":
+    """Return the messages of the pieces of a block in the order of time, and the anomalies, the engine's among them."""
     from analyzer.sip.parser import list_anomalies, parse_part
+    from analyzer.sip.parts import merge_by_time
 
-    return *parse_part(packets, capture=capture), list_anomalies(packets.anomalies, capture=capture)
+    messages: list[Part] = []
+    anomalies: list[Part] = []
+    for packets in block:
+        parsed, wrong = parse_part(packets, capture=capture)
+        messages.append(parsed)
+        anomalies += [wrong, list_anomalies(packets.anomalies, capture=capture)]
+    return merge_by_time(messages), anomalies
 
 
 def _read_capture(tally: _Tally, decode: "Engine", parsers: _Parsers, watch: "_Watch") -> None:
@@ -325,10 +343,11 @@ def _read_capture(tally: _Tally, decode: "Engine", parsers: _Parsers, watch: "_W
     with measure() as meter:
         for packets in decode(tally.path):
             tally.count(packets)
-            parsers.parse(tally, packets)
+            block = [packets]
             if packets.segments is not None and len(packets.segments):
                 streams = streams or Streams()
-                parsers.parse(tally, streams.add(packets.segments))
+                block.append(streams.add(packets.segments))
+            parsers.parse(tally, *block)
             watch.tell(tally, meter.bytes_read)
     if streams is not None:  # what still waits for segments that never came
         parsers.parse(tally, streams.finish())

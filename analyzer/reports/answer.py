@@ -17,6 +17,7 @@ from analyzer.exports.secrets import mask
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
 from analyzer.reports.words import Clock, account, count, lasted, listed, quoted, span
+from analyzer.strays import KNOCKS, SAID, Prober, find_probers
 from analyzer.tables import OUTCOMES
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Line:
     """One line of the answer."""
 
     role: str
-    """headline, warning, breach, answered, verdict, campaign, reasons, more, advice, fates or report."""
+    """headline, warning, breach, answered, verdict, campaign, reasons, more, strays, advice, fates or report."""
     text: str
     cells: tuple[str, ...] = ()
     """Of a campaign: id, title, sources, time span, targets and outcome; joined, they are the text."""
@@ -110,9 +111,9 @@ class _Narrator:
         lines = [Line("headline", self.headline()), *self.warnings()]
         if len(self.analysis.attacks) or len(self.analysis.campaigns):
             lines += [*self.breached(), *self.answered(), Line("verdict", self.verdict()), *self.campaigns()]
-            lines += self.advice()
+            lines += [*self.probers("beside them, "), *self.advice()]
         else:
-            lines.append(Line("verdict", self.nothing()))
+            lines += [Line("verdict", self.nothing()), *self.probers()]
         lines += self.fates()
         if self.report is not None:
             lines.append(Line("report", f"Report: {escape(str(self.report))}"))
@@ -264,10 +265,11 @@ class _Narrator:
         return f"a call to {number}{dialled} from {quoted(call.source)} was answered{when}{talked}{again}{where}"
 
     def _where(self, capture: str | None, packet: int | None) -> str:
-        if packet is None:
-            return ""
+        return "" if packet is None else f" ({self._packet(capture, packet)})"
+
+    def _packet(self, capture: str | None, packet: int) -> str:
         of_which = f" of {self.name(capture)}" if capture and len(self.captures) > 1 else ""
-        return f" (packet {packet:,}{of_which})"
+        return f"packet {packet:,}{of_which}"
 
     # --- who they are
 
@@ -306,6 +308,32 @@ class _Narrator:
             count(len(campaign["targets"]), "target"),
             quoted(campaign["outcome"]),
         )
+
+    def probers(self, beside: str = "") -> list[Line]:
+        """Tell who looked for SIP without sending any, and how many packets are known by their number alone."""
+        strays = self.analysis.strays
+        told = [self._prober(prober) for prober in self._probers]
+        text = []
+        if told:
+            sent = {kind for prober in self._probers for kind in prober.kinds}
+            how = ", ".join(SAID[kind] for kind in KNOCKS if kind in sent)
+            who = count(len(told), "source")
+            text.append(f"{beside}{who} probed SIP ports without SIP ({how}): {listed(told, NAMES)}")
+        more = int(strays.loc[strays["source"].isna(), "packets"].sum())
+        if more:
+            text.append(f"{count(more, 'packet')} without SIP came from more sources than are told apart: a flood")
+        return [Line("strays", part) for part in text]
+
+    def _prober(self, prober: Prober) -> str:
+        """Return '203.0.113.9 (254 targets, 3 of them open, also TCP 1720 (H.323), packet 12)'."""
+        facts = [count(prober.targets, "target")]
+        facts += [f"{prober.opened:,} of them open"] if prober.opened else []
+        facts += [f"also {SAID['h323']}"] if prober.h323 else []
+        return f"{quoted(prober.source)} ({', '.join([*facts, self._packet(prober.capture, prober.packet)])})"
+
+    @cached_property
+    def _probers(self) -> list[Prober]:
+        return find_probers(self.analysis.strays, self.analysis.messages["source"].dropna().unique())
 
     # --- what to do
 

@@ -57,7 +57,10 @@ HANG = 24
 """The widest room for an id beside its title."""
 RIGHT = (2, 4)
 """The cells of a campaign that are numbers."""
-BLOCKS = {"headline": 0, "warning": 1, "breach": 1, "answered": 1, "verdict": 2, "campaign": 2, "reasons": 2, "more": 2}
+BLOCKS = {
+    "headline": 0, "warning": 1, "breach": 1, "answered": 1, "verdict": 2, "campaign": 2, "reasons": 2, "more": 2,
+    "strays": 2,
+}  # fmt: skip
 """What stands together; between two blocks is an empty line."""
 LAST = 3
 
@@ -153,7 +156,7 @@ def _append(text: Text, line: Line, width: int, *, said: bool) -> None:
             "\n".join([first, *(" " * LABEL + other for other in others)]) + "\n", "dim" if style == "dim" else ""
         )
         return
-    indent = {"reasons": REASON, "more": INDENT}.get(line.role, 0)
+    indent = {"reasons": REASON, "more": INDENT, "strays": INDENT}.get(line.role, 0)
     for part in _wrap(line.text, width - indent):
         text.append(f"{' ' * indent}{part}\n", style or ("dim" if line.role == "reasons" else ""))
 
