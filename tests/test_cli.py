@@ -36,6 +36,7 @@ def test_a_report_is_said_and_written(tmp_path):
         "anomalies.csv",
         "fates.csv",
         "captures.csv",
+        "strays.csv",
     }
     assert names == {"report.html", "summary.json", *tables}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
