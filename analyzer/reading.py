@@ -105,11 +105,12 @@ def read_captures(  # noqa: PLR0913
         with _Parsers(_count_threads(threads)) as parsers:
             for tally in tallies:
                 _read_capture(tally, decode, parsers, watch)
+    several = _count_threads(threads)
     reading = _assemble(tallies)
     _give_back()
-    messages = recognise(reading.messages, known)
+    messages = recognise(reading.messages, known, threads=several)
     _give_back()
-    return replace(reading, messages=follow(messages))
+    return replace(reading, messages=follow(messages, threads=several))
 
 
 def _assemble(tallies: "Sequence[_Tally]") -> Reading:

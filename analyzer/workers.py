@@ -1,7 +1,8 @@
-"""Work in processes of its own: tasks out in order, results in the order of the tasks, all ended at once if need be.
+"""Work in threads, or in processes of its own: tasks out in order, results in the order of the tasks.
 
 The processes are Python started anew, so that nothing is inherited that threads hold, and the caller's program is not
-run a second time (as multiprocessing would, so that every script needed a guard). They end with whoever started them.
+run a second time (as multiprocessing would, so that every script needed a guard). They end with whoever started them,
+all at once if need be.
 """
 
 import os
@@ -10,20 +11,44 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from analyzer.errors import AnalyzerError
 
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 _START = "import sys; sys.path[:] = sys.argv[1:]; from analyzer.workers import serve; serve()"
 
 
 class EndedError(Exception):
     """A process ended before its task was done; the message says how."""
+
+
+def in_threads(work: Callable[[_Given], _Made], tasks: Iterable[_Given], *, threads: int) -> Iterator[_Made]:
+    """Yield what work returns for each task, in the order of the tasks; so many threads work at a time.
+
+    No more than twice as many results as threads wait. Raises what work raises, of the first task that fails.
+    """
+    if threads <= 1:
+        yield from map(work, tasks)
+        return
+    waiting: deque[Future[_Made]] = deque()
+    pool = ThreadPoolExecutor(threads, "worker")
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) >= 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def run(work: str, tasks: Sequence[tuple[Any, ...]], *, processes: int) -> Generator[Any]:

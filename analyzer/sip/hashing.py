@@ -5,6 +5,7 @@ a probability of at most 2**-56 (multilinear hashing; one more than each byte co
 """
 
 import secrets
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Hasher:
     def __init__(self) -> None:
         """Draw the keys."""
         self._keys = _random(4096)
+        self._drawing = Lock()
 
     def column(self, values: "pd.Series[Any]") -> "NDArray[np.uint64]":
         """Return the hash of each text, plain or categorical; ABSENT where it is missing."""
@@ -59,8 +61,9 @@ class Hasher:
         offsets = np.frombuffer(offset_bytes, np.int64, len(texts) + 1, 8 * texts.offset)
         data = np.frombuffer(data_bytes, np.uint8) if data_bytes else np.empty(0, np.uint8)
         longest = int(np.diff(offsets).max())
-        if longest > len(self._keys):
-            self._keys = np.append(self._keys, _random(longest - len(self._keys)))
+        with self._drawing:  # or two threads would draw different keys
+            if longest > len(self._keys):
+                self._keys = np.append(self._keys, _random(longest - len(self._keys)))
         hash_spans(readonly(offsets), readonly(data), readonly(self._keys), hashes)
         np.maximum(hashes, np.uint64(1), out=hashes)
         if texts.null_count:

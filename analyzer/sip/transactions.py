@@ -12,8 +12,11 @@ import pandas as pd
 
 from analyzer.sip.hashing import ABSENT, Hasher, mix, number_hashes
 from analyzer.tables import MESSAGES
+from analyzer.workers import in_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Truth = NDArray[np.bool_]
@@ -28,22 +31,24 @@ CREDENTIALS = "credentials for the server's nonce"
 ACKNOWLEDGED = "an ACK with the server's tag"
 
 
-def follow(messages: pd.DataFrame) -> pd.DataFrame:
+def follow(messages: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
     """Return the messages table with the columns answer … proof filled in.
 
-    Linear in the number of messages; retransmissions share the answer of their transaction.
+    Linear in the number of messages; retransmissions share the answer of their transaction. Of several threads it
+    can use two.
     """
     if messages.empty:
         return MESSAGES.conform(messages, missing=True)
-    columns = _Followed(messages).columns()
+    columns = _Followed(messages, threads).columns()
     return MESSAGES.conform(messages.assign(**columns))
 
 
 class _Followed:
     """One messages table, its columns as hashes, and what is asked of them more than once."""
 
-    def __init__(self, messages: pd.DataFrame) -> None:
+    def __init__(self, messages: pd.DataFrame, threads: int) -> None:
         self._messages = messages
+        self._threads = threads
         self._hasher = Hasher()
         self.status = _numbers(messages["status"], 0)
         method = messages["method"]
@@ -58,7 +63,8 @@ class _Followed:
     def columns(self) -> dict[str, Any]:
         """Return the columns to fill in."""
         request = self.request
-        known, strict, loose, count = self._transactions()
+        tasks: tuple[Callable[[], Any], ...] = (self._transactions, self._proof)
+        (known, strict, loose, count), proof = in_threads(lambda task: task(), tasks, threads=self._threads)
         asking = request & known
         final, packet, answered = self._answers(asking, strict, loose, count)
         missing = final == 0
@@ -70,7 +76,7 @@ class _Followed:
             "pursued": self._pursued(final),
             "in_dialog": request & self._messages["to_tag"].notna().to_numpy(),
             "from_server": request & _among(self._source, self._servers(answered)),
-            "proof": self._proof(),
+            "proof": proof,
         }
 
     def _transactions(self) -> "tuple[Truth, Numbers, Numbers, int]":
@@ -79,10 +85,10 @@ class _Followed:
         First with the server among what makes a transaction, then without; last, how many numbers there are at most.
         """
         client = np.where(self.request, self._source, self._destination)
-        branch = self._hashes("branch")
+        branch, tag = in_threads(self._hashes, ("branch", "from_tag"), threads=self._threads)
         known = (self._call != ABSENT) | (branch != ABSENT)
         cseq = _numbers(self._messages["cseq"], -1)
-        tag, user, method = (self._hashes(name) for name in ("from_tag", "to_user", "method"))
+        user, method = self._hashes("to_user"), self._hashes("method")
         loose = mix((client, self._call, cseq, method, branch, tag, user))
         del client, branch, cseq, tag, user, method
         server = np.where(self.request, self._destination, self._source)

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["Mark", "Name", "Rule", "Signatures", "Tool", "contradictions", "load_signatures", "recognise", "writers"]
 
 
-def recognise(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "pd.DataFrame":
+def recognise(messages: "pd.DataFrame", signatures: Signatures | None = None, *, threads: int = 1) -> "pd.DataFrame":
     """Return messages with the tool that wrote each request, how sure that is, why, and what its From tag says.
 
     tool_confidence is the probability that the tool wrote the message; of several rules that hold, the
     surest counts. Responses, and requests that nothing gives away, are left missing.
+    With threads, as many batches of messages are judged at a time.
     """
     from analyzer.tools.recognition import fill
 
-    return fill(messages, signatures or load_signatures())
+    return fill(messages, signatures or load_signatures(), threads=threads)
 
 
 def writers(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "pd.Series[str]":

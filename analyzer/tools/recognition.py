@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from analyzer.tables import COLUMNS, MESSAGES, TEXT, WORD
 from analyzer.tools.signatures import Mark, Rule, Signatures
 from analyzer.tools.sipvicious import SAID, judge_tags
+from analyzer.workers import in_threads
 
 Array: TypeAlias = Any  # pyarrow has no annotations
 Rows: TypeAlias = NDArray[np.int64]
@@ -33,9 +34,9 @@ FIRST = ("branch", "from_tag")
 """The columns of text that are looked at first, since most rules look at one of them."""
 
 
-def fill(messages: pd.DataFrame, signatures: Signatures) -> pd.DataFrame:
+def fill(messages: pd.DataFrame, signatures: Signatures, *, threads: int = 1) -> pd.DataFrame:
     """Return messages with the columns that say which tool wrote them (see analyzer.tools.recognise)."""
-    chosen, said = judge(messages, signatures.rules)
+    chosen, said = judge(messages, signatures.rules, threads=threads)
     sure = np.array([*(rule.confidence for rule in signatures.rules), np.nan])
     columns = {
         "tool": words([rule.tool for rule in signatures.rules], chosen),
@@ -47,16 +48,23 @@ def fill(messages: pd.DataFrame, signatures: Signatures) -> pd.DataFrame:
     return filled if _kept(messages) else MESSAGES.conform(filled)
 
 
-def judge(messages: pd.DataFrame, rules: Sequence[Rule]) -> tuple[NDArray[np.int32], dict[str, list[Array]]]:
+def judge(
+    messages: pd.DataFrame, rules: Sequence[Rule], *, threads: int = 1
+) -> tuple[NDArray[np.int32], dict[str, list[Array]]]:
     """Return for each message the number of the first rule that it obeys, or -1, and what its From tag says."""
     table = _Table(messages)
     possible = [(number, marks) for number, rule in enumerate(rules) if (marks := table.order(rule.marks))]
     table.union([marks[0] for _, marks in possible])
     chosen = np.full(len(messages), -1, np.int32)
     said: dict[str, list[Array]] = {name: [] for name in SAID}
-    for batch in table.batches():
-        chosen[batch.start : batch.stop] = batch.choose(possible)
-        for name, values in batch.said().items():
+
+    def judge_batch(bounds: tuple[int, int]) -> dict[str, Array]:
+        batch = _Batch(table, *bounds)
+        chosen[slice(*bounds)] = batch.choose(possible)
+        return batch.said()
+
+    for told in in_threads(judge_batch, table.batches(), threads=threads):
+        for name, values in told.items():
             said[name].append(values)
     return chosen, said
 
@@ -113,10 +121,10 @@ class _Table:
         self.unions: dict[str, tuple[frozenset[Mark], str]] = {}
         self.requests = messages["status"].isna().to_numpy()
 
-    def batches(self) -> "Iterator[_Batch]":
-        """Cut the table into batches."""
+    def batches(self) -> Iterator[tuple[int, int]]:
+        """Yield the first row of each batch, and the one behind its last."""
         for start in range(0, len(self._messages), BATCH):
-            yield _Batch(self, start, min(start + BATCH, len(self._messages)))
+            yield start, min(start + BATCH, len(self._messages))
 
     def order(self, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
         """Return the marks of a rule, the cheap ones first; none if no message can bear them all."""
