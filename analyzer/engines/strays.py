@@ -93,21 +93,21 @@ class Gathering:
             return
         rows = np.concatenate([self._kept, *self._waiting])
         self._waiting.clear()
-        _, first, place = np.unique(
-            self._hash(rows, rows["kind"].astype(np.uint32)), return_index=True, return_inverse=True
-        )
-        added = _added(rows, first, place)[np.argsort(first)]
-        fits = np.zeros(len(added), np.bool_)
-        for kinds in GROUPS:
-            fits[np.flatnonzero(np.isin(added["kind"], kinds))[: self._most]] = True
-        self._count(added[~fits])
-        self._kept = added[fits]
+        added = _added(rows, self._hash(rows, rows["kind"].astype(np.uint32)))
+        group = _GROUP[added["kind"]]
+        fits = np.ones(len(added), np.bool_)
+        for number in range(len(GROUPS)):
+            fits[np.flatnonzero(group == number)[self._most :]] = False
+        if not fits.all():
+            self._count(added[~fits])
+            added = added[fits]
+        self._kept = added
 
     def _count(self, rows: "Rows") -> None:
         """Count packets that get no row."""
-        which, place = np.unique(rows[["kind", "destination_port"]], return_inverse=True)
-        for (kind, port), packets in zip(which.tolist(), np.bincount(place, rows["packets"]), strict=True):
-            self.rest[kind, port] += int(packets)
+        which, place = np.unique(rows["kind"].astype(np.int64) << 16 | rows["destination_port"], return_inverse=True)
+        for key, packets in zip(which.tolist(), np.bincount(place, rows["packets"]), strict=True):
+            self.rest[key >> 16, key & 0xFFFF] += int(packets)
 
     def _hash(self, rows: "Rows", kind: "NDArray[np.uint32]") -> "Hashes":
         """Return hashes that no sender can make collide: two multilinear ones with keys that nobody knows."""
@@ -122,14 +122,25 @@ _WORDS = 10
 """How many numbers of 32 bits tell a row from others."""
 
 
-def _added(rows: "Rows", first: "NDArray[np.intp]", place: "NDArray[np.intp]") -> "Rows":
-    """Return one row for each place, from the first row of it and what all of it add up to."""
-    added = rows[first]
-    added["packets"] = 0
-    np.add.at(added["packets"], place, rows["packets"])
-    np.maximum.at(added["end"], place, rows["end"])
+_GROUP = np.zeros(256, np.uint8)
+for _number, _kinds in enumerate(GROUPS):
+    _GROUP[list(_kinds)] = _number
+
+
+def _added(rows: "Rows", hashes: "Hashes") -> "Rows":
+    """Return one row for each hash, from the first row of it and what all of it add up to, in the order of rows."""
+    order = np.argsort(hashes, kind="stable")
+    hashes = hashes[order]
+    begins = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
+    first = order[begins]
+    if len(first) == len(rows):  # all are different
+        return rows
+    by_row = np.argsort(first)
+    added = rows[first[by_row]]
     late = np.iinfo(np.int64).max
-    start = np.full(len(added), late, np.int64)
-    np.minimum.at(start, place, np.where(rows["start"] < 0, late, rows["start"]))
-    added["start"] = np.where(start == late, -1, start)
+    start = np.where(rows["start"] < 0, late, rows["start"])
+    start = np.minimum.reduceat(start[order], begins)
+    added["start"] = np.where(start == late, -1, start)[by_row]
+    added["end"] = np.maximum.reduceat(rows["end"][order], begins)[by_row]
+    added["packets"] = np.add.reduceat(rows["packets"][order], begins)[by_row]
     return added

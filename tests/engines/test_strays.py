@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 from engines import pcaps
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from needs import CAPTURES, program
 
@@ -178,6 +178,7 @@ PAYLOADS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(PAYLOADS, st.integers(0, 9), PORTS, PORTS)
 def test_datagrams_are_told_as_a_slow_twin_tells_them(data, missing, source, destination):
     payload = Payload(1, 0, Ends(64, bytes(4), source, bytes(4), destination), data, missing if data else 0)
@@ -185,6 +186,7 @@ def test_datagrams_are_told_as_a_slow_twin_tells_them(data, missing, source, des
     assert _tell_datagram(payload) == naive_datagram(data, size, source, destination)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 255), st.binary(max_size=3), PORTS, PORTS)
 def test_segments_are_told_as_a_slow_twin_tells_them(flags, data, source, destination):
     payload = Payload(1, 0, Ends(64, bytes(4), source, bytes(4), destination), data, 0, 1, flags)
