@@ -50,6 +50,7 @@ def analyze(  # noqa: PLR0913
     threads: int | None = None,
     jobs: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    on_messages: "Callable[[pd.DataFrame], None] | None" = None,
 ) -> Analysis:
     """Read captures, find the attacks in them, join them to campaigns and judge the sources.
 
@@ -68,6 +69,8 @@ def analyze(  # noqa: PLR0913
             of captures (4 MiB with scapy, 1 MiB with pyshark), and no more than processors. Standard input is read by
             this process. The tables depend neither on threads nor on jobs.
         progress: called with how far reading has come, after each block; with several jobs, after each capture.
+        on_messages: called with the messages table before attacks are looked for, so that it can be written meanwhile;
+            it must not be changed.
 
     Raises:
         CaptureError: a capture is missing, unreadable, or none.
@@ -96,6 +99,8 @@ def analyze(  # noqa: PLR0913
         progress=progress,
     )
     messages = reading.messages
+    if on_messages is not None:
+        on_messages(messages)
     opening = mark_flaws(opening_requests(messages), reading.anomalies)
     found = find_attacks(messages, detectors, requests=opening)
     accused = found.loc[found["confidence"] >= SURE, "source"].astype("str")

@@ -91,17 +91,19 @@ def report(output: str, tables: tuple[str, ...], show_secrets: bool, quiet: bool
     Example: sipscope report captures/ -o report
     """
     from analyzer.progress import watched
+    from analyzer.reports import Writing
 
-    with watched(quiet=quiet) as work:
-        analysis = _analyze(work, **reading)
-        from analyzer.reports import write_report
+    with watched(quiet=quiet) as work, Writing(output, tables=tables, show_secrets=show_secrets) as writing:
+        analysis = _analyze(work, on_messages=writing.begin, **reading)
+        from analyzer.reports.answer import answer
 
         work.begin(f"while writing to {output}", whole="the files that are there are whole")
-        written = write_report(analysis, output, tables=tables, show_secrets=show_secrets)
+        told = answer(analysis, show_secrets=show_secrets)
+        written = writing.write(analysis, told)
     if not quiet:
-        from analyzer.reports.terminal import print_answer
+        from analyzer.reports.terminal import print_told
 
-        print_answer(analysis, report=written["report.html"], show_secrets=show_secrets)
+        print_told(told.reported(written["report.html"]))
 
 
 def _table_command(name: str, meaning: str) -> Callable[..., None]:

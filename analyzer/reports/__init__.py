@@ -1,12 +1,14 @@
 """Tables to people: the answer in words, in the terminal and as a page that can be handed on."""
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from threading import Event
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, cast
 
-from analyzer.exports import EXPORTS, write_table
-from analyzer.exports.files import make_folder
+from analyzer.exports import EXPORTS
+from analyzer.exports.files import make_folder, open_whole
 from analyzer.exports.secrets import mask_secrets
 from analyzer.registry import Registry
 from analyzer.tables import TABLES
@@ -15,13 +17,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.analysis import Analysis
+    from analyzer.reports.answer import Answer
 
 
 class Report(Protocol):
     """Writes one analysis as one file."""
 
-    def __call__(self, analysis: "Analysis", path: str | Path, *, show_secrets: bool = False) -> None:
-        """Write the analysis to path; passwords are masked unless show_secrets is true."""
+    def __call__(
+        self, analysis: "Analysis", path: str | Path, *, show_secrets: bool = False, told: "Answer | None" = None
+    ) -> None:
+        """Write the analysis; passwords are masked unless show_secrets is true; told is its answer, if known."""
 
 
 REPORTS: Registry[Report] = Registry(
@@ -43,25 +48,110 @@ def write_report(
     replaced. Passwords that were found are masked unless show_secrets is true.
     Raises SettingsError for an unknown format and for a folder that cannot be written.
     """
-    formats = list(dict.fromkeys(tables))
-    for name in formats:
-        EXPORTS[name]  # an unknown format is said before anything is written
-    place = make_folder(folder)
-    reports = {name: place / name for name in REPORTS}
-    frames = {
-        place / f"{table}.{suffix}": _own_labels(getattr(analysis, table)) for table in TABLES for suffix in formats
-    }
-    with ThreadPoolExecutor(1) as beside:
-        tables_written = beside.submit(_write_tables, frames, show_secrets=show_secrets)
+    with Writing(folder, tables=tables, show_secrets=show_secrets) as writing:
+        return writing.write(analysis)
+
+
+class Writing:
+    """A report that is being written: its largest table may begin before the analysis has ended.
+
+    It is a context; left by an exception, it stops at once, and files that were not whole are gone.
+    """
+
+    def __init__(self, folder: str | Path, *, tables: Iterable[str] = ("csv",), show_secrets: bool = False) -> None:
+        """Take the arguments of write_report(); raise SettingsError for an unknown format."""
+        self._folder = Path(folder)
+        self._formats = list(dict.fromkeys(tables))
+        for name in self._formats:
+            EXPORTS[name]  # an unknown format is said before anything is written
+        self._show_secrets = show_secrets
+        self._made = False
+        self._analysed, self._stopped = Event(), False
+        self._beside = ThreadPoolExecutor(1)
+        self._begun: dict[str, Future[None]] = {}
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for what is being written; after an exception, stop it."""
+        self._stopped = kind is not None
+        self._analysed.set()
+        self._beside.shutdown(cancel_futures=self._stopped)
+        if self._stopped and self._made:
+            with suppress(OSError):
+                self._folder.rmdir()
+
+    def begin(self, messages: "pd.DataFrame") -> None:
+        """Begin to write the messages table in a thread; the file is there when the rest is written too.
+
+        Raises SettingsError for a folder that cannot be made.
+        """
+        self._make_folder()
+        self._submit("messages", messages)
+
+    def write(self, analysis: "Analysis", told: "Answer | None" = None) -> dict[str, Path]:
+        """Write what is left, and return all files by name; told is the answer of the analysis, if it is known.
+
+        Raises SettingsError for a file or a folder that cannot be written.
+        """
+        from analyzer.reports.answer import answer
+
+        self._make_folder()
+        self._analysed.set()
+        for table in TABLES:
+            self._submit(table, getattr(analysis, table))
+        reports = {name: self._folder / name for name in REPORTS}
+        told = told or answer(analysis, show_secrets=self._show_secrets)
         for name, path in reports.items():
-            REPORTS[name](analysis, path, show_secrets=show_secrets)
-        tables_written.result()
-    return reports | {path.name: path for path in frames}
+            REPORTS[name](analysis, path, show_secrets=self._show_secrets, told=told)
+        for future in self._begun.values():
+            future.result()
+        return reports | {
+            f"{table}.{suffix}": self._folder / f"{table}.{suffix}" for table in TABLES for suffix in self._formats
+        }
+
+    def _make_folder(self) -> None:
+        self._made = self._made or not self._folder.exists()
+        make_folder(self._folder)
+
+    def _submit(self, table: str, frame: "pd.DataFrame") -> None:
+        for suffix in self._formats:
+            name = f"{table}.{suffix}"
+            if name not in self._begun:
+                self._begun[name] = self._beside.submit(self._write_table, name, suffix, _own_labels(frame))
+
+    def _write_table(self, name: str, suffix: str, frame: "pd.DataFrame") -> None:
+        with open_whole(self._folder / name) as file:
+            heeding = cast("BinaryIO", _Heeding(file, self))
+            EXPORTS[suffix](frame if self._show_secrets else mask_secrets(frame), heeding)
+            self._analysed.wait()
+            self.heed()
+
+    def heed(self) -> None:
+        """Raise an exception, which nobody sees, if writing is to stop."""
+        if self._stopped:
+            raise _StoppedError
 
 
-def _write_tables(frames: "Mapping[Path, pd.DataFrame]", *, show_secrets: bool) -> None:
-    for path, frame in frames.items():
-        write_table(frame if show_secrets else mask_secrets(frame), path)
+class _StoppedError(Exception):
+    """Ends a thread that writes a table."""
+
+
+class _Heeding:
+    """A file that is written to until writing is to stop."""
+
+    def __init__(self, file: BinaryIO, writing: Writing) -> None:
+        self._file = file
+        self._writing = writing
+
+    def write(self, data: bytes) -> int:
+        self._writing.heed()
+        return self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._file, name)
 
 
 def _own_labels(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -5,7 +5,7 @@ Every report begins with it. It is worked out once, here, so that the terminal, 
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -69,6 +69,12 @@ class Answer:
         """Return the lines that have one of these roles."""
         return [line for line in self.lines if line.role in roles]
 
+    def reported(self, report: Path | None) -> "Answer":
+        """Return the answer with a line that says where the full report lies, if anywhere."""
+        if report is None:
+            return self
+        return replace(self, lines=(*self.lines, Line("report", f"Report: {escape(str(report))}")))
+
     @property
     def text(self) -> str:
         """The answer as plain text, one line per line."""
@@ -80,7 +86,7 @@ def answer(analysis: "Analysis", *, report: Path | None = None, show_secrets: bo
 
     Passwords that were found are masked unless show_secrets is true.
     """
-    return _Narrator(analysis, report, show_secrets=show_secrets).tell()
+    return _Narrator(analysis, show_secrets=show_secrets).tell().reported(report)
 
 
 def worst_first(campaigns: pd.DataFrame) -> pd.DataFrame:
@@ -100,10 +106,9 @@ def short_names(captures: Iterable[str]) -> dict[str, str]:
 class _Narrator:
     """Tells one analysis; what several sentences need is worked out once."""
 
-    def __init__(self, analysis: "Analysis", report: Path | None, *, show_secrets: bool) -> None:
+    def __init__(self, analysis: "Analysis", *, show_secrets: bool) -> None:
         self.analysis = analysis
         self.show_secrets = show_secrets
-        self.report = report
         self.captures = analysis.captures
         self.attackers = analysis.sources[analysis.sources["verdict"] == "attacking"]
 
@@ -115,8 +120,6 @@ class _Narrator:
         else:
             lines += [Line("verdict", self.nothing()), *self.probers()]
         lines += self.fates()
-        if self.report is not None:
-            lines.append(Line("report", f"Report: {escape(str(self.report))}"))
         return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls))
 
     # --- what was read

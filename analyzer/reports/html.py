@@ -14,7 +14,7 @@ from analyzer.exports.escape import escape
 from analyzer.exports.files import open_whole
 from analyzer.exports.secrets import mask_secrets
 from analyzer.reports import charts
-from analyzer.reports.answer import Line, answer, worst_first
+from analyzer.reports.answer import Answer, Line, answer, worst_first
 from analyzer.reports.cards import campaign_cards
 from analyzer.reports.grids import grids, versions
 from analyzer.reports.words import span
@@ -50,19 +50,21 @@ class Chart(NamedTuple):
     """Whether it is as wide as the page."""
 
 
-def write_html(analysis: "Analysis", path: str | Path, *, show_secrets: bool = False) -> None:
-    """Write the report to path; passwords are masked unless show_secrets is true.
+def write_html(
+    analysis: "Analysis", path: str | Path, *, show_secrets: bool = False, told: Answer | None = None
+) -> None:
+    """Write the report to path; passwords are masked unless show_secrets is true. Told is its answer, if known.
 
     Raises SettingsError if the path cannot be written.
     """
-    page = render_html(analysis, show_secrets=show_secrets)
+    page = render_html(analysis, show_secrets=show_secrets, told=told)
     with open_whole(path) as file:
         file.write(page.encode("utf-8", "backslashreplace"))
 
 
-def render_html(analysis: "Analysis", *, show_secrets: bool = False) -> str:
-    """Return the report as the text of a page."""
-    told = answer(analysis, show_secrets=show_secrets)
+def render_html(analysis: "Analysis", *, show_secrets: bool = False, told: Answer | None = None) -> str:
+    """Return the report as the text of a page; told is its answer, if known."""
+    told = told or answer(analysis, show_secrets=show_secrets)
     attacks = analysis.attacks if show_secrets else mask_secrets(analysis.attacks)
     campaigns = worst_first(analysis.campaigns).head(CARDS)
     campaigns = campaigns if show_secrets else mask_secrets(campaigns)

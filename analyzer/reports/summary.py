@@ -25,7 +25,7 @@ import pandas as pd
 
 from analyzer.exports.files import open_whole
 from analyzer.exports.secrets import mask, mask_secrets
-from analyzer.reports.answer import answer, worst_first
+from analyzer.reports.answer import Answer, answer, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,16 +36,27 @@ SCHEMA = 1
 VERDICTS = ("attacking", "suspicious", "innocent")
 
 
-def write_summary(analysis: "Analysis", path: str | Path, *, show_secrets: bool = False) -> None:
-    """Write summary.json to path; raise SettingsError if it cannot be written."""
-    text = json.dumps(summarize(analysis, show_secrets=show_secrets), indent=2)
+def write_summary(
+    analysis: "Analysis", path: str | Path, *, show_secrets: bool = False, told: Answer | None = None
+) -> None:
+    """Write summary.json to path; raise SettingsError if it cannot be written. Told is the answer, if known."""
+    whole = summarize(analysis, show_secrets=show_secrets, told=told)
+    # Line by line, so that people can read it; without indents, which only the slow encoder makes.
+    text = "{\n" + ",\n".join(f"{json.dumps(name)}: {_json(part)}" for name, part in whole.items()) + "\n}"
     with open_whole(path) as file:
         file.write(f"{text}\n".encode())
 
 
-def summarize(analysis: "Analysis", *, show_secrets: bool = False) -> dict[str, Any]:
-    """Return what summary.json holds, see this module's docstring."""
-    told = answer(analysis, show_secrets=show_secrets)
+def _json(part: object) -> str:
+    """Return a part of the summary; of a list, an entry per line."""
+    if not isinstance(part, list) or not part:
+        return json.dumps(part)
+    return "[\n" + ",\n".join(map(json.dumps, part)) + "\n]"
+
+
+def summarize(analysis: "Analysis", *, show_secrets: bool = False, told: Answer | None = None) -> dict[str, Any]:
+    """Return what summary.json holds, see this module's docstring; told is the answer of the analysis, if known."""
+    told = told or answer(analysis, show_secrets=show_secrets)
     campaigns = worst_first(analysis.campaigns)
     return {
         "schema": SCHEMA,

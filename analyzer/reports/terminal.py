@@ -77,9 +77,13 @@ def print_answer(
     analysis: "Analysis", *, report: Path | None = None, show_secrets: bool = False, console: Console | None = None
 ) -> None:
     """Print the answer to a console, standard output without one: in colour, and as wide, as the terminal is."""
+    print_told(answer(analysis, report=report, show_secrets=show_secrets), console=console)
+
+
+def print_told(told: Answer, *, console: Console | None = None) -> None:
+    """Print an answer that was worked out before."""
     console = console or _console()
-    text = render(analysis, report=report, show_secrets=show_secrets, width=_width(console))
-    console.print(text, soft_wrap=True, end="")
+    console.print(render_answer(told, width=_width(console)), soft_wrap=True, end="")
 
 
 def print_table(name: str, frame: "pd.DataFrame", *, console: Console | None = None) -> None:

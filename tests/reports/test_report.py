@@ -5,7 +5,7 @@ import pytest
 from reports.synthetic import analysis, attacked, capture, fate, hostile_analysis
 
 from analyzer.errors import SettingsError
-from analyzer.reports import write_report
+from analyzer.reports import Writing, write_report
 from analyzer.reports.answer import answer
 from analyzer.reports.summary import SCHEMA, summarize
 from analyzer.tables import TABLES
@@ -116,3 +116,37 @@ def test_the_fates_of_the_summary_add_up_to_its_packets():
     summary = summarize(analysis(captures=[capture()], fates=[fate("message", "sip", 4), fate("unreadable", "ip", 6)]))
 
     assert sum(sum(reasons.values()) for reasons in summary["fates"].values()) == summary["counts"]["packets"]
+
+
+def test_messages_may_be_written_before_the_rest(tmp_path):
+    told = attacked()
+    with Writing(tmp_path / "early") as writing:
+        writing.begin(told.messages)
+        written = writing.write(told)
+
+    for name, path in write_report(told, tmp_path / "late").items():
+        assert path.read_bytes() == written[name].read_bytes(), name
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SettingsError], ids=lambda stop: stop.__name__)
+def test_a_report_that_is_stopped_leaves_nothing(stop, tmp_path):
+    def analyse(folder):
+        with Writing(folder) as writing:
+            writing.begin(attacked().messages)
+            raise stop("stopped")
+
+    write_report(attacked(), tmp_path / "old")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+    for folder in (tmp_path / "old", tmp_path / "new"):
+        with pytest.raises(stop):
+            analyse(folder)
+    assert not (tmp_path / "new").exists()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
+
+
+def test_what_goes_wrong_beside_the_analysis_comes_out(tmp_path):
+    (tmp_path / "messages.csv").mkdir()
+    writing = Writing(tmp_path)
+    writing.begin(attacked().messages)
+    with pytest.raises(SettingsError, match=r"messages\.csv"), writing:
+        writing.write(attacked())
