@@ -1,7 +1,6 @@
 """Captures to messages, anomalies, and the fate of every packet."""
 
 import ctypes
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.errors import CaptureError, SettingsError
+from analyzer.workers import EndedError, count_processors, run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def read_captures(  # noqa: PLR0913
     watch = _Watch(tallies, progress)
     processes = _count_jobs(jobs, engine, tallies)
     if processes > 1:
-        each = max(1, _count_processors() // processes) if threads is None else _count_threads(threads)
+        each = max(1, count_processors() // processes) if threads is None else _count_threads(threads)
         tallies = _read_apart(tallies, (engine, keylog, most_bytes, each), processes, watch)
     else:
         with _Parsers(_count_threads(threads)) as parsers:
@@ -154,15 +154,10 @@ def _decoder(engine: str, keylog: str | Path | None, most_bytes: int | None) -> 
     return partial(decode, **options) if options else decode
 
 
-def _count_processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _count_threads(threads: int | None) -> int:
     """Return how many threads parse: those asked for, or as many as there are processors for, up to MOST_THREADS."""
     if threads is None:
-        return min(_count_processors(), MOST_THREADS)
+        return min(count_processors(), MOST_THREADS)
     if threads < 1:
         raise SettingsError(f"{threads} threads cannot parse anything; ask for 1 or more")
     return threads
@@ -171,7 +166,7 @@ def _count_threads(threads: int | None) -> int:
 def _count_jobs(jobs: int | None, engine: str, tallies: "Sequence[_Tally]") -> int:
     """Return how many processes read: those asked for, or as many as there is work and are processors for."""
     if jobs is None:
-        jobs = max(1, min(_count_processors(), sum(tally.bytes or 0 for tally in tallies) // BYTES_PER_JOB[engine]))
+        jobs = max(1, min(count_processors(), sum(tally.bytes or 0 for tally in tallies) // BYTES_PER_JOB[engine]))
     if jobs < 1:
         raise SettingsError(f"{jobs} jobs cannot read anything; ask for 1 or more")
     return min(jobs, len(tallies))
@@ -182,7 +177,6 @@ def _read_apart(
 ) -> "list[_Tally]":
     """Read captures in processes of their own, standard input in this one; return their tallies in the same order."""
     from analyzer.capture import STDIN
-    from analyzer.workers import EndedError, run
 
     tasks = [(tally.path, *options) for tally in tallies if tally.path != STDIN]
     done: list[_Tally] = []

@@ -30,6 +30,11 @@ class EndedError(Exception):
     """A process ended before its task was done; the message says how."""
 
 
+def count_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_threads(work: Callable[[_Given], _Made], tasks: Iterable[_Given], *, threads: int) -> Iterator[_Made]:
     """Yield what work returns for each task, in the order of the tasks; so many threads work at a time.
 

@@ -121,7 +121,7 @@ def test_nothing_is_read_by_nobody(wrong):
 
 
 def test_processes_are_started_where_they_are_worth_it(monkeypatch):
-    monkeypatch.setattr(reading, "_count_processors", lambda: 4)
+    monkeypatch.setattr(reading, "count_processors", lambda: 4)
     tallies = [reading._Tally(SWEEP) for _ in range(3)]
     for size, engine, jobs in (
         (100, "native", 1),

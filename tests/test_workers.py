@@ -1,4 +1,4 @@
-"""Work in processes: order, errors, and an end at once."""
+"""Work in threads and processes: order, errors, and an end at once."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 from needs import ROOT
 
 from analyzer.errors import CaptureError, SettingsError
-from analyzer.workers import EndedError, run
+from analyzer.workers import EndedError, in_threads, run
 
 HERE = "test_workers"
 
@@ -100,3 +100,40 @@ def test_a_setting_that_is_wrong_can_be_pickled():
 
 def complain():
     raise SettingsError("nowhere", file="x.toml")
+
+
+# --- threads
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_give_results_in_the_order_of_tasks(threads):
+    def late(number):
+        time.sleep(0.1 if number == 1 else 0)
+        return 2 * number
+
+    assert list(in_threads(late, range(1, 9), threads=threads)) == list(range(2, 18, 2))
+    assert list(in_threads(late, [], threads=threads)) == []
+
+
+def test_threads_take_no_more_tasks_than_they_can_work_on():
+    taken = []
+
+    def tasks():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = in_threads(lambda number: number, tasks(), threads=2)
+
+    assert next(results) == 0
+    assert len(taken) <= 4
+    results.close()
+    assert len(taken) <= 4
+
+
+def test_the_error_of_a_thread_is_raised():
+    results = in_threads(fail, range(1, 9), threads=2)
+
+    assert next(results) == 1
+    with pytest.raises(CaptureError, match=r"2\.pcap"):
+        next(results)

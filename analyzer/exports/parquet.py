@@ -1,17 +1,22 @@
 """Parquet: real lists and times, a dictionary for what repeats, and the bounds of times and numbers to skip rows by."""
 
-from itertools import chain
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.exports.arrow import arrow_slices
+from analyzer.exports.rowgroups import RowGroups
+from analyzer.workers import count_processors, in_threads
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROWS = 131_072
-"""Rows of a row group; no more are made at a time."""
+"""Rows of a row group; of no more row groups than a few for each thread are made at a time."""
+MOST_THREADS = 4
+"""How many row groups are encoded at a time: with more, the encoded ones take more memory than it is worth."""
 LEVEL = 1
 """Of Zstandard: higher ones take longer and are hardly smaller."""
 NEAR = 0xFFFF
@@ -24,18 +29,20 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     times = [str(name) for name in frame.columns if frame[name].dtype.kind == "M"]
     words = [str(name) for name in frame.columns if frame[name].dtype == "category"]
     repeated = words + [name for name in numbers if _near(frame[name])]
-    tables = arrow_slices(frame, ROWS)
-    first = next(tables)
-    with pq.ParquetWriter(
-        file,
-        first.schema,
-        compression="zstd",
-        compression_level=LEVEL,
-        use_dictionary=repeated,
-        write_statistics=numbers + times,
-    ) as writer:
-        for table in chain([first], tables):
-            writer.write_table(table)
+    options = {"use_dictionary": repeated, "write_statistics": numbers + times}
+    groups = RowGroups(file)
+    # pyarrow writes a file in one thread; but row groups can be encoded apart.
+    encode = partial(_encode, options=options)
+    for group in in_threads(encode, arrow_slices(frame, ROWS), threads=min(count_processors(), MOST_THREADS)):
+        groups.append(group)
+    groups.finish()
+
+
+def _encode(table: pa.Table, options: dict[str, list[str]]) -> pa.Buffer:
+    """Return table as a Parquet file with one row group."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", compression_level=LEVEL, **options)
+    return sink.getvalue()
 
 
 def _near(numbers: "pd.Series[Any]") -> bool:
