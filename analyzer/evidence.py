@@ -14,7 +14,19 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.dialling import Dialled, leads_abroad, take_apart
-from analyzer.grouping import categorical, coded, lists, merged, pairs, runs, sort_ranks, sorted_lists
+from analyzer.grouping import (
+    any_in,
+    categorical,
+    coded,
+    codes_of,
+    lists,
+    merged,
+    numbered,
+    pairs,
+    runs,
+    sort_ranks,
+    sorted_lists,
+)
 from analyzer.links import link_keys
 from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS, OUTCOMES
@@ -31,6 +43,13 @@ SHOWN = 50
 """The values of each list of SHOWING for which an attack shows a request more, and its answer."""
 SHOWING = ("numbers", "prefixes", "found", "breached", "answered")
 """The lists of an attack that claim something of the target, or of what was wanted from it."""
+
+WALKED = 3
+"""Accounts refused from which on a bout walks through them, if more are refused than accepted."""
+REFUSED = (400, 401, 403, 404, 407, 603)
+"""What servers answer to credentials that they do not accept (Asterisk, Kamailio, FreeSWITCH, Cisco)."""
+REFUSED_AT_ONCE = (403, 404, 603)
+"""What they answer to an account that they do not know, without asking for credentials."""
 
 NO_REPLY, REJECTED, REPLIED, CHALLENGED, ACCOUNTS_FOUND, RANG, ANSWERED, BREACHED = range(len(OUTCOMES))
 
@@ -282,6 +301,26 @@ def _tool(rows: pd.DataFrame) -> "pd.Series[Any]":
     return best.set_index("bout")["tool"].astype("str")
 
 
+def walking(requests: pd.DataFrame) -> "Truth":
+    """Say which opening requests are of bouts that walk through accounts: more are refused than were ever accepted.
+
+    Credentials that one of them happened to have right make a thief, not a customer.
+    """
+    asking = ((requests["method"] == "REGISTER") | requests["authorized"]).to_numpy()
+    answer = requests["answer"]
+    refusing = np.where(requests["authorized"], answer.isin(REFUSED), answer.isin(REFUSED_AT_ONCE)).astype(np.bool_)
+    bout, account = requests["bout"].to_numpy(), codes_of(requests["account"])
+    size = int(bout.max(initial=0)) + 1
+    known = asking & (account >= 0)
+    guess = numbered(bout, account)
+    accepted = any_in(guess, known & requests["accepted"].to_numpy())
+    counts = [
+        np.bincount(pairs(bout[rows], account[rows].astype(np.int64))[0], minlength=size)
+        for rows in (known & refusing & ~accepted, known & accepted)
+    ]
+    return ((counts[0] >= WALKED) & (counts[0] > counts[1]))[bout]
+
+
 def ordinary_keys(requests: pd.DataFrame, accused: "pd.Series[Any]") -> frozenset[str]:
     """Return the link keys that customers carry too: who had credentials accepted, or is a server, and is not accused.
 
@@ -289,7 +328,7 @@ def ordinary_keys(requests: pd.DataFrame, accused: "pd.Series[Any]") -> frozense
         requests: the opening requests.
         accused: the sources of attacks that are sure: what a thief carries is no customer's habit.
     """
-    customer = (requests["accepted"] & requests["authorized"]) | requests["from_server"]
+    customer = (requests["accepted"] & requests["authorized"] & ~walking(requests)) | requests["from_server"]
     customer &= ~requests["source"].isin(accused)
     rows = requests[requests["bout"].isin(requests.loc[customer, "bout"].unique())]
     return frozenset(link_keys(rows)["key"].unique())

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import describe
-from analyzer.grouping import any_in, coded, codes_of, count_distinct, merged, numbered
+from analyzer.evidence import REFUSED, describe, walking
+from analyzer.grouping import any_in, coded, codes_of, count_distinct, merged, numbered, sum_in
 from analyzer.tables import ATTACKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-REFUSED = (400, 401, 403, 404, 407, 603)
-"""What servers answer to credentials that they do not accept (Asterisk, Kamailio, FreeSWITCH, Cisco)."""
 _COLUMNS = (
     "bout", "time", "account", "auth_user", "authorized", "repeated", "accepted", "answer", "call_id", "source_port",
     "cseq", "tag_password", "tool_confidence", "layout",
@@ -77,11 +75,14 @@ class PasswordGuessing:
         failed = (~runs["accepted"]).groupby(level="bout").sum()
         guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed))]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
-        fates = self._fates(rows[rows["bout"].isin(guilty.index)], tries, runs)
+        rows = rows.assign(walking=walking(requests)[rows.index])
+        alike = _lucky(rows[~rows["bout"].isin(guilty.index)])
+        fates = pd.concat([self._fates(rows[rows["bout"].isin(guilty.index)], tries, runs), alike]).sort_index()
         rows = requests.loc[fates.index].assign(**fates)
         if rows.empty:
             return ATTACKS.empty()
         confidence = _confidence(runs).where(guilty, self.suspect).mask(~guilty & restless, self.doubtful)
+        confidence = confidence.reindex(rows["bout"].unique(), fill_value=self.suspect)
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
 
     def _runs(self, tries: pd.DataFrame) -> pd.DataFrame:
@@ -142,20 +143,41 @@ class PasswordGuessing:
 
         Those without credentials that drew the challenges are among them. An account counts as breached if its
         credentials were accepted after guesses for it, or in the handwriting of the guesses; not if the source had used
-        it before: an innocent telephone may share the address.
+        it before: an innocent telephone may share the address. It would come back, but for who walks through accounts.
         """
         guess = rows["guess"].to_numpy()
         run = runs.set_index("guess")[["refused", "start", "accepted"]].reindex(guess).set_axis(rows.index)
         guessed = run["refused"].fillna(0)
         accepted = rows["accepted"] & rows["authorized"]
         first = rows["bout"].map(runs.groupby(level="bout")["start"].min())
-        before = accepted & (rows["time"] < run["start"].fillna(first))
+        before = accepted & (rows["time"] < run["start"].fillna(first)) & ~_once(rows)
         owned = any_in(guess, before.to_numpy()) | rows["account"].isna()
         refusals = tries[tries["answer"].isin(REFUSED).fillna(value=False)]
         breached = accepted & ~owned & ((guessed >= 2) | np.isin(_hand(rows), pd.unique(_hand(refusals))))
         wanted = (any_in(guess, rows["authorized"].to_numpy()) | (guessed > 0)) & ~owned
         refused = rows["authorized"] & (guessed > 0) & ~run["accepted"].fillna(value=False).astype(bool)
         return rows[["account"]].assign(breached=breached, guessed=refused)[wanted]
+
+
+def _once(rows: pd.DataFrame) -> "NDArray[np.bool_]":
+    """Say which requests are for accounts that a walk through accounts saw accepted, and did not come back to."""
+    accepted = (rows["accepted"] & rows["authorized"] & ~rows["repeated"]).to_numpy()
+    return np.asarray(rows["walking"]) & (sum_in(rows["guess"].to_numpy(), accepted) == 1)
+
+
+def _lucky(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the fates of requests that walked through accounts and met no refused credentials, but accepted ones.
+
+    The first guess may be right. It is the walker's if the account was asked for in the handwriting of the others.
+    """
+    rows = rows[rows["walking"].to_numpy() & rows["account"].notna().to_numpy()]
+    guess, hand = rows["guess"].to_numpy(), _hand(rows)
+    once = _once(rows)
+    strange = ~any_in(guess, (rows["accepted"] & rows["authorized"]).to_numpy())
+    lucky = once & any_in(guess, np.isin(hand, pd.unique(hand[strange])))
+    breached = lucky & (rows["accepted"] & rows["authorized"]).to_numpy()
+    fates = rows[["account"]].assign(breached=breached, guessed=False)
+    return fates[any_in(rows["bout"].to_numpy(), breached) & (strange | lucky)]
 
 
 def _hand(rows: pd.DataFrame) -> "NDArray[np.int64]":

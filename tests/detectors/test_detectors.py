@@ -16,6 +16,7 @@ from analyzer.detectors.probe import Probe
 from analyzer.detectors.sweep import Sweep
 from analyzer.detectors.toll_fraud import TollFraud
 from analyzer.errors import SettingsError
+from analyzer.evidence import opening_requests, ordinary_keys, walking
 from analyzer.sip.transactions import follow
 
 SERVER = "198.51.100.1"
@@ -342,3 +343,52 @@ def test_thresholds_are_settings():
 def test_a_wrong_setting_says_what_is_allowed(settings, words):
     with pytest.raises(SettingsError, match=words):
         configure(settings)
+
+
+# --- a walk through accounts whose first guess is right
+
+
+def walk(users, right, **columns):
+    """Return REGISTERs for users, with their answers: 404 for those unknown, a challenge and success for the right."""
+    tables, time = [], pd.Timestamp("2024-01-01T00:00Z")
+    for number, user in enumerate(users):
+        who = {"method": "REGISTER", "to_user": user, "from_user": user, "call_id": f"walk-{number}", **columns}
+        asked = messages(1, start=time, layout="Via,From", **who)
+        tables += [asked, answers(asked, 401 if user in right else 404)]
+        if user in right:
+            signed = {"cseq": 2, "authorized": True, "auth_user": user, "nonce": "n"}
+            tried = messages(1, start=time + pd.Timedelta("1s"), layout="Via,From,Authorization", **who, **signed)
+            tables += [tried, answers(tried)]
+        time += pd.Timedelta("5s")
+    return tables
+
+
+def refusal(user="9", **columns):
+    tried = messages(1, method="REGISTER", authorized=True, auth_user=user, to_user=user, nonce="n", **columns)
+    return [tried, answers(tried, 403)]
+
+
+def test_the_first_guess_may_be_right():
+    attacks = found(PasswordGuessing(), *walk(["1001", "1", "2", "3", "4"], {"1001"}), *refusal(source="192.0.2.9"))
+    (attack,) = attacks[attacks["source"] == "192.0.2.1"].to_dict("records")
+    assert (attack["breached"], attack["outcome"]) == (["1001"], "breached")
+    assert attack["confidence"] < 0.5
+
+
+def test_a_telephone_that_comes_back_is_its_owners():
+    tables = [*walk(["1001", "1", "2", "3", "4"], {"1001"}), *walk(["1001"], {"1001"})]
+    assert not found(PasswordGuessing(), *tables, *refusal(source="192.0.2.9"))["breached"].map(bool).any()
+
+
+def test_what_a_walker_carries_is_no_customers_habit():
+    thief, customer = walk(["1001", "1", "2", "3"], {"1001"}), walk(["1002"], {"1002"}, source="192.0.2.2")
+    requests = opening_requests(follow(capture_of(*thief, *customer)))
+    assert walking(requests).tolist() == (requests["source"].astype(str) == "192.0.2.1").tolist()
+    alone = opening_requests(follow(capture_of(*thief)))
+    assert not ordinary_keys(alone, pd.Series([], dtype="str"))
+    assert ordinary_keys(requests, pd.Series([], dtype="str"))
+
+
+def test_an_office_with_a_wrong_password_is_a_customer():
+    tables = walk([*numbered(10, "10{}"), "1", "2", "3"], set(numbered(10, "10{}")))
+    assert not walking(opening_requests(follow(capture_of(*tables)))).any()
