@@ -23,6 +23,12 @@ def _no_strays() -> "pd.DataFrame":
     return STRAYS.empty()
 
 
+def _no_calls() -> "pd.DataFrame":
+    from analyzer.tables import CALLS
+
+    return CALLS.empty()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     """The tables of one analysis (see analyzer.tables for their columns)."""
@@ -35,6 +41,7 @@ class Analysis:
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
     strays: "pd.DataFrame" = field(default_factory=_no_strays)
+    calls: "pd.DataFrame" = field(default_factory=_no_calls)
 
 
 def analyze(  # noqa: PLR0913
@@ -79,6 +86,7 @@ def analyze(  # noqa: PLR0913
             addresses or places cannot be used.
     """
     from analyzer.allow import load_allowed, mark_allowed
+    from analyzer.calls import find_calls, prove_by_media
     from analyzer.campaigns import join_campaigns
     from analyzer.detectors import SURE, find_attacks
     from analyzer.detectors.fuzzing import mark_flaws
@@ -107,7 +115,8 @@ def analyze(  # noqa: PLR0913
     ordinary = ordinary_keys(opening, accused) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
     sources = _disguised(judge_sources(messages, attacks, found, opening=opening), messages, signatures)
-    sources = mark_allowed(sources, known)
+    calls = find_calls(messages, reading.flows)
+    sources = mark_allowed(prove_by_media(sources, calls), known)
     return Analysis(
         messages=messages,
         sources=place_sources(remark_strays(sources, reading.strays), places),
@@ -117,6 +126,7 @@ def analyze(  # noqa: PLR0913
         fates=reading.fates,
         captures=reading.captures,
         strays=reading.strays,
+        calls=calls,
     )
 
 

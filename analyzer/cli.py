@@ -143,6 +143,7 @@ for _name, _meaning in {
     "anomalies": "Write what could not be understood, and why.",
     "fates": "Write what became of every packet.",
     "strays": "Write who sent packets without SIP to SIP ports.",
+    "calls": "Write the calls that were answered, how long they talked, and whether audio went both ways.",
 }.items():
     _table_command(_name, _meaning)
 

@@ -37,6 +37,8 @@ class Reading:
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
     strays: "pd.DataFrame"
+    flows: "pd.DataFrame"
+    """Streams of media (analyzer.tables.FLOWS)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +112,16 @@ def read_captures(  # noqa: PLR0913
     _give_back()
     messages = recognise(reading.messages, known, threads=several)
     _give_back()
-    return replace(reading, messages=follow(messages, threads=several))
+    messages = follow(messages, threads=several)
+    _give_back()
+    return replace(reading, messages=messages)
 
 
 def _assemble(tallies: "Sequence[_Tally]") -> Reading:
     """Return the tables of all captures; takes the messages out of the tallies."""
     import pandas as pd
 
+    from analyzer.calls import flows_part, flows_table
     from analyzer.sip.parts import assemble
     from analyzer.strays import stray_part, strays_table
     from analyzer.tables import ANOMALIES, CAPTURES, FATES, MESSAGES
@@ -130,6 +135,7 @@ def _assemble(tallies: "Sequence[_Tally]") -> Reading:
         fates=FATES.conform(pd.DataFrame(fates, columns=FATES.columns)),
         captures=CAPTURES.conform(pd.DataFrame([tally.row() for tally in tallies])),
         strays=strays_table([stray_part(tally.strays, tally.name) for tally in tallies], messages),
+        flows=flows_table([flows_part(tally.strays, tally.name) for tally in tallies]),
     )
 
 

@@ -70,8 +70,8 @@ def stray_part(gathering: kinds.Gathering, capture: str) -> Part:
         capture,
         len(rows),
         {
-            "source": _addresses(rows["source"], named),
-            "destination": _addresses(rows["destination"], named),
+            "source": coded_addresses(rows["source"], named),
+            "destination": coded_addresses(rows["destination"], named),
             "destination_port": rows["destination_port"].astype(np.int64),
             "transport": _words(rows["kind"], {kind: "tcp" if kind in _TCP else "udp" for kind in WORDS}),
             "kind": _words(rows["kind"], WORDS),
@@ -87,7 +87,7 @@ def stray_part(gathering: kinds.Gathering, capture: str) -> Part:
 _TCP = (kinds.SYN, kinds.H323)
 
 
-def _addresses(halves: "NDArray[np.int64]", named: int) -> Coded:
+def coded_addresses(halves: "NDArray[np.int64]", named: int) -> Coded:
     """Return addresses, shape (n, 2), of which those from named on are missing."""
     codes = np.arange(len(halves))
     codes[named:] = NONE

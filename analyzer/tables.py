@@ -11,6 +11,7 @@ dtypes
     COUNT    int64, never missing
     NUMBER   Int64, may be missing
     SHARE    float64 from 0 to 1, may be missing
+    SECONDS  float64, may be missing
     FLAG     bool
     LIST     object: a sorted list of Python str or int; `;`-joined in CSV
 """
@@ -30,6 +31,7 @@ TEXT = "str"
 COUNT = "int64"
 NUMBER = "Int64"
 SHARE = "float64"
+SECONDS = "float64"
 FLAG = "bool"
 LIST = "list"
 
@@ -165,6 +167,13 @@ COLUMNS = {
         Column("dropped", NUMBER, "packets that the recorder lost; missing where the capture does not say"),
         # --- strays
         Column("opened", FLAG, "the target answered the SYN: the port is open"),
+        # --- answered calls
+        Column("dialled", WORD, "user part of the request-URI of the INVITE"),
+        Column("answered_at", TIME, "when the 2xx to the INVITE was captured"),
+        Column("ended_at", TIME, "when the first BYE was captured; missing if none was"),
+        Column("ended_by", WORD, "who sent that BYE: caller or callee; missing if neither did"),
+        Column("talked", SECONDS, "seconds from the answer to the BYE"),
+        Column("audio", WORD, "RTP seen between its sides: two-way, one-way or none; missing if no RTP was recorded"),
     ]
 }
 
@@ -286,8 +295,17 @@ STRAYS = Table(
         "opened",
     ),
 )  # fmt: skip
+CALLS = Table(
+    "calls",
+    (
+        "capture", "call_id", "source", "destination", "dialled", "packet", "answer_packet", "answered_at", "ended_at",
+        "ended_by", "talked", "audio", "proof",
+    ),
+)  # fmt: skip
+FLOWS = Table("flows", ("capture", "source", "source_port", "destination", "destination_port", "start", "end"))
+"""RTP streams, of which a sample was seen; for the calls table, and in no report."""
 TABLES = {
-    table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS, STRAYS)
+    table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS, STRAYS, CALLS)
 }
 
 OUTCOMES = ("no-reply", "rejected", "replied", "challenged", "accounts-found", "rang", "answered", "breached")

@@ -29,6 +29,7 @@ TIERS = [
     {"handwriting"},
     {"links"},
     {"evidence", "strays"},
+    {"calls"},
     {"detectors", "tools", "sources", "allow", "places"},
     {"campaigns"},
     {"exports"},

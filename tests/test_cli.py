@@ -37,6 +37,7 @@ def test_a_report_is_said_and_written(tmp_path):
         "fates.csv",
         "captures.csv",
         "strays.csv",
+        "calls.csv",
     }
     assert names == {"report.html", "summary.json", *tables}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
