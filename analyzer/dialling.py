@@ -17,6 +17,8 @@ SHORTEST = 8
 """Fewer digits than this are an extension or a short code, not a number abroad."""
 TAIL = 9
 """Dialled strings that end in the same digits, this many, are taken for variants of one number."""
+LONGEST = 255
+"""No dialled string has more characters; who writes more wants to keep us busy."""
 SAMPLE = 24
 """How many variants of one number are asked what the number is."""
 
@@ -50,6 +52,8 @@ def take_apart(dialled: Iterable[str]) -> dict[str, Dialled]:
     """
     families: dict[str, list[str]] = {}
     for text in dict.fromkeys(dialled):
+        if len(text) > LONGEST:
+            continue
         bare = _SEPARATORS.sub("", text)
         if _DIALLED.fullmatch(bare):
             families.setdefault(bare[-TAIL:], []).append(text)

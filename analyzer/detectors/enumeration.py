@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Truth = NDArray[np.bool_]
 
 _COLUMNS = ("bout", "account", "destination", "method", "level", "accepted", "authorized", "pursued")
+LONGEST = 512
+"""The characters of a Contact that are searched for a host; who writes more wants to keep us busy."""
 _CONTACT = re.compile(r"(?:@|sips?:)([^;>@\s]+)(?:[;>\s]|$)")
 
 
@@ -96,7 +98,7 @@ def _contacts(requests: pd.DataFrame, asked: pd.DataFrame, mask: "pd.Series[bool
 
 
 def _host(contact: str) -> str | None:
-    found = _CONTACT.search(contact)
+    found = _CONTACT.search(contact, 0, LONGEST)
     return found[1] if found else None
 
 

@@ -8,6 +8,8 @@ escape such as `\x1b` or `\u202e`. All that is left is printable.
 import unicodedata
 
 CUT = "…"
+FEW = 128
+"""Different characters of a text up to which each is looked for in the whole of it."""
 
 
 class _Escapes(dict[int, str]):
@@ -30,12 +32,23 @@ def _escape_character(code: int) -> str:
 _ESCAPES = _Escapes()
 
 
+def _escaped(text: str) -> str:
+    """Return text with its escapes; few that are repeated are put in one after another, which is faster."""
+    found = set(text)
+    if len(found) > FEW:
+        return text.translate(_ESCAPES)
+    for character in found:
+        if not character.isprintable():
+            text = text.replace(character, _ESCAPES[ord(character)])
+    return text
+
+
 def escape(text: str, *, limit: int | None = None) -> str:
     """Return text with an escape for each unprintable character, cut to limit characters."""
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + CUT
     if not text.isprintable():
-        text = text.translate(_ESCAPES)
+        text = _escaped(text)
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + CUT
     return text
