@@ -16,7 +16,7 @@ from analyzer.exports.escape import escape
 from analyzer.exports.secrets import mask
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
-from analyzer.reports.words import Clock, account, count, lasted, listed, quoted, span
+from analyzer.reports.words import Clock, account, count, few, lasted, listed, quoted, span
 from analyzer.strays import KNOCKS, SAID, Prober, find_probers
 from analyzer.tables import OUTCOMES
 
@@ -37,6 +37,8 @@ TITLE = 160
 """Characters of a campaign's title."""
 DETAIL = 300
 """Characters of what is told of an anomaly."""
+HEARD = {"two-way": ", two-way audio seen", "one-way": ", audio seen in one direction only", "none": ", no audio seen"}
+"""What is said of the audio of a call."""
 LABELS = {"warning": "WARNING", "breach": "BREACH", "answered": "ANSWERED", "advice": "DO NOW", "fates": "PACKETS"}
 """The word before a line, by the line's role."""
 
@@ -263,6 +265,7 @@ class _Narrator:
         dialled = "" if call.wanted in (None, call.dialled) else f", dialled {quoted(call.dialled)},"
         when = f" at {self.clock.at(call.time)}" if call.time is not None else ""
         talked = f" and talked {lasted(call.talked)}" if call.talked is not None else ""
+        talked += HEARD.get(call.audio or "", "")
         again = f", the first of {call.times:,}" if call.times > 1 else ""
         where = self._where(call.capture, call.packet)
         return f"a call to {number}{dialled} from {quoted(call.source)} was answered{when}{talked}{again}{where}"
@@ -358,10 +361,11 @@ class _Narrator:
             (proven & ~allowed, "proven by a reply and may be blocked for a time"),
             (~proven & ~allowed, "not proven and may be forged: do not block on this alone"),
         ):
-            addresses = self.attackers.loc[chosen, "source"].astype("str").map(quoted).tolist()
-            if addresses:
+            addresses = self.attackers.loc[chosen, "source"]
+            if len(addresses):
                 are = "is" if len(addresses) == 1 else "are"
-                told.append(f"{count(len(addresses), 'source')} {are} {may}: {listed(addresses, ADDRESSES)}")
+                named = few(addresses.head(ADDRESSES).astype("str"), ADDRESSES, of=len(addresses))
+                told.append(f"{count(len(addresses), 'source')} {are} {may}: {named}")
         return told
 
 

@@ -1,7 +1,7 @@
 """What attackers got: accounts taken over and calls that were answered, each with the message that proves it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,6 +68,8 @@ class AnsweredCall:
     time: pd.Timestamp | None
     talked: float | None
     """Seconds from the answer to the first BYE."""
+    audio: str | None
+    """two-way, one-way or none, as in the calls table."""
     times: int
     """How many calls of this source to this number were answered."""
     capture: str | None
@@ -130,10 +132,12 @@ def find_answered_calls(analysis: "Analysis") -> list[AnsweredCall]:
     every = _Requests(calls, calls["uri_user"])
     times = _response_times(analysis.messages, calls, attacks)
     ends = _call_ends(analysis.messages, calls)
+    audio = _audio(analysis.calls)
     found: dict[tuple[str, str], AnsweredCall] = {}
     for attack, dialled in _each(attacks, "answered"):
         if (dialled, attack["source"]) not in found:
-            found[dialled, attack["source"]] = _answered_call(attack, dialled, every, times, ends)
+            call = _answered_call(attack, dialled, every, times, ends)
+            found[dialled, attack["source"]] = replace(call, audio=audio.get((call.capture, call.packet)))
     return sorted(found.values(), key=_when)
 
 
@@ -157,6 +161,7 @@ def _answered_call(
         dialled=dialled,
         wanted=wanted_number(dialled, attack["numbers"]),
         talked=_talked(calls.frame["call_id"].iloc[its[0]] if len(its) else None, proof.time, ends),
+        audio=None,
         times=max(len(its), 1),
         **_origin(attack),
         **proof._asdict(),
@@ -193,6 +198,15 @@ def _call_ends(messages: pd.DataFrame, calls: pd.DataFrame) -> dict[str, pd.Time
     )
     ended = messages.loc[byes, ["call_id", "time"]].groupby("call_id")["time"].min()
     return dict(zip(ended.index, ended, strict=True))
+
+
+def _audio(calls: pd.DataFrame) -> "dict[tuple[str | None, int | None], str]":
+    """Return whether media was seen, by capture and packet of the response that answered the call."""
+    heard = calls[calls["audio"].notna() & calls["answer_packet"].notna()]
+    packets = heard["answer_packet"].astype("int64").tolist()
+    return dict(
+        zip(zip(heard["capture"].astype("str"), packets, strict=True), heard["audio"].astype("str"), strict=True)
+    )
 
 
 def _talked(call_id: object, answered: pd.Timestamp | None, ends: dict[str, pd.Timestamp]) -> float | None:

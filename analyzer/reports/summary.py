@@ -8,7 +8,7 @@
     fates       packets by fate (message, set-aside, unreadable) and reason; they add up to counts.packets
     anomalies   how many, by reason
     breaches    accounts taken over: account, source, campaign, time, guesses, password, capture, packet
-    answered    calls answered: dialled, wanted, source, campaign, time, talked (seconds), times, capture, packet
+    answered    calls answered: dialled, wanted, source, campaign, time, talked (seconds), audio, times, capture, packet
     campaigns   the campaigns table, worst first, all columns
     sources     sources by verdict: attacking, suspicious, innocent
 

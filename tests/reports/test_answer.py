@@ -24,7 +24,7 @@ def breach_of(table, **columns):
     return [line.text for line in answer(found).of("breach")]
 
 
-def call_of(table, dialled="900442037690880", wanted="442037690880", **columns):
+def call_of(table, dialled="900442037690880", wanted="442037690880", *, calls=(), **columns):
     attack = {
         "attack": "a",
         "kind": "toll-fraud",
@@ -34,7 +34,8 @@ def call_of(table, dialled="900442037690880", wanted="442037690880", **columns):
         "outcome": "answered",
         **columns,
     }
-    found = analysis(messages=table, attacks=[attack], captures=[capture()], fates=[fate("message", None, 10)])
+    tables = {"messages": table, "attacks": [attack], "calls": list(calls)}
+    found = analysis(**tables, captures=[capture()], fates=[fate("message", None, 10)])
     return [line.text for line in answer(found).of("answered")]
 
 
@@ -220,6 +221,22 @@ def test_a_call_is_told_as_dialled_and_as_wanted():
 
 def test_a_call_that_was_not_seen_to_end_has_no_duration():
     assert "talked" not in call_of(call(talked=None))[0]
+
+
+@pytest.mark.parametrize(
+    ("audio", "words"),
+    [
+        ("two-way", "talked 41 s, two-way audio seen ("),
+        ("one-way", "talked 41 s, audio seen in one direction only ("),
+        ("none", "talked 41 s, no audio seen ("),
+        (None, "talked 41 s ("),
+    ],
+)
+def test_the_audio_of_a_call_is_told(audio, words):
+    table = call()
+    row = {"capture": "test.pcap", "answer_packet": table["answer_packet"].dropna().iloc[0], "audio": audio}
+
+    assert words in call_of(table, calls=[row])[0]
 
 
 def test_a_number_that_is_none_is_told_as_it_is():
