@@ -30,6 +30,7 @@ UNUSED_SECONDS = 3600
 SOURCES = ("engines/*.py", "sip/*.py")
 PREPARED = {
     "sip": ("analyzer.sip._kernels", "analyzer.sip._words", "analyzer.sip._text"),
+    "hashing": ("analyzer.sip._hashing",),
     "streams": ("analyzer.sip._stream_kernels",),
 }
 """The groups of kernels that another process compiles, in the order in which they are needed, and their modules."""
@@ -50,7 +51,8 @@ def kernel(function: Callable[..., Any]) -> Any:  # noqa: ANN401
     keep_compiled()
     dispatcher = numba.njit(**LEAN)(function)
     if not numba.config.DISABLE_JIT:
-        dispatcher._cache = _SafeCache(function)  # noqa: SLF001 (njit(cache=True) does this, with a cache that raises)
+        with suppress(ImportError, AttributeError, TypeError):  # another version of numba: it is not kept
+            dispatcher._cache = _SafeCache(function)  # noqa: SLF001 (njit(cache=True) does this, with a cache that raises)
     return dispatcher
 
 
@@ -58,7 +60,10 @@ def part(function: Callable[..., Any]) -> Any:  # noqa: ANN401
     """Compile a function that is called from kernels only, and kept as a part of them."""
     import numba
 
-    return numba.njit(**{**LEAN, "no_cpython_wrapper": True}, pipeline_class=_part_compiler())(function)
+    try:
+        return numba.njit(**{**LEAN, "no_cpython_wrapper": True}, pipeline_class=_part_compiler())(function)
+    except (ImportError, AttributeError, TypeError):  # another version of numba: it is optimised twice
+        return numba.njit(**LEAN)(function)
 
 
 class _SafeCache:
@@ -92,13 +97,44 @@ class _SafeCache:
 
 @cache
 def _part_compiler() -> type:
-    """Return a compiler that leaves parts as they are, since they are optimised in the kernels that they are linked to.
+    """Return a compiler that leaves parts as they are, unless this version of numba does not let it."""
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder
+
+    library = _part_library()
+
+    class PartCompiler(CompilerBase):
+        def define_pipelines(self) -> list[Any]:
+            if self.state.func_id.func is _one_more or _leaves_parts():
+                self.state.library = library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+            return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+
+    return PartCompiler
+
+
+@cache
+def _leaves_parts() -> bool:
+    """Say whether a kernel can be made of parts that are left as they are, by making one."""
+    import numba
+
+    one_more = part(_one_more)
+    two_more = numba.njit(**LEAN)(lambda number: one_more(one_more(number)))
+    try:
+        return bool(two_more(1) == _one_more(_one_more(1)))
+    except Exception:  # noqa: BLE001 (whatever that version raises)
+        return False
+
+
+def _one_more(number: int) -> int:
+    return number + 1
+
+
+def _part_library() -> type:
+    """Return a code library that leaves parts as they are, since they are optimised in the kernels they are linked to.
 
     Numba would optimise each with all that it calls, which most are deeply nested in, and make machine code that is
     never run: more than half of the time that compiling takes.
     """
     from numba.core.codegen import JITCodeLibrary
-    from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
     class Unplaced:
         """The code generator of what has no machine code, thus no place for an environment."""
@@ -128,13 +164,7 @@ def _part_compiler() -> type:
             self._finalize_dynamic_globals()
             self._finalized = True
 
-    class PartCompiler(CompilerBase):
-        def define_pipelines(self) -> list[Any]:
-            codegen = self.state.targetctx.codegen()
-            self.state.library = PartLibrary(codegen, self.state.func_id.func_qualname)
-            return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-    return PartCompiler
+    return PartLibrary
 
 
 # --- the folder

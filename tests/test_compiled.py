@@ -114,31 +114,32 @@ def test_a_full_disk_or_a_folder_that_goes_is_no_trouble(tmp_path):
 
 @pytest.mark.slow
 def test_another_process_compiles_once_what_reading_needs(tmp_path):
-    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [True, True]"
-    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "[] [True, True]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [True, True, True]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "[] [True, True, True]"
     code = f"""
 import pathlib
 from analyzer import read_messages
-from analyzer.sip import _kernels, _stream_kernels
+from analyzer.sip import _hashing, _kernels, _stream_kernels
 from analyzer.engines import Segments
 from analyzer.sip.streams import Streams
 messages = read_messages({str(ROOT / "captures" / "svwar-svcrack.pcapng")!r})
 assert len(messages)
 Streams().finish()
 used = [_kernels.split, _kernels.encode, _kernels.rehash, _kernels.append_texts, _stream_kernels.run]
+used.append(_hashing.hash_spans)
 print([sum(kernel.stats.cache_misses.values()) for kernel in used], [len(kernel.signatures) for kernel in used])
 """
-    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "[0, 0, 0, 0, 0] [1, 1, 1, 1, 1]"
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "[0, 0, 0, 0, 0, 0] [1, 1, 1, 1, 1, 1]"
 
 
 def test_a_process_that_cannot_be_started_is_no_trouble(tmp_path):
     code = PREPARE.replace("told = []", "told = []; sys.executable = '/nowhere/python'")
-    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False]"
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False, False]"
 
 
 def test_a_process_that_fails_is_waited_for_no_longer(tmp_path):
     code = PREPARE.replace("told = []", "told = []; compiled.PREPARATION = 'analyzer.nothing'")
-    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False]"
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False, False]"
 
 
 @pytest.mark.slow
@@ -147,8 +148,64 @@ def test_the_other_process_takes_no_modules_of_the_working_folder(tmp_path):
     (tmp_path / "analyzer").mkdir()
     code = f"import os; os.chdir({str(tmp_path)!r})\n" + PREPARE
     code = "import analyzer.compiled, numba\n" + code
-    assert told(code, XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONPATH=f"{ROOT}:").endswith("[True, True]")
+    assert told(code, XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONPATH=f"{ROOT}:").endswith("[True, True, True]")
 
 
 def test_nothing_is_prepared_where_kernels_are_interpreted(tmp_path):
-    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path), NUMBA_DISABLE_JIT="1") == "[] [False, False]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path), NUMBA_DISABLE_JIT="1") == "[] [False, False, False]"
+
+
+ENCODED = """
+import numpy as np
+import numba
+from analyzer import compiled
+from analyzer.sip import _kernels
+data = np.frombuffer(b"one two one " + 40 * b"-", np.uint8)
+starts, lengths, codes = np.array([0, 4, 8]), np.full(3, 3), np.zeros(3, np.int32)
+slots, hashes, offsets = np.full(8, -1, np.int32), np.zeros(4, np.uint64), np.zeros(5, np.int64)
+count = _kernels.encode(data, starts, lengths, codes, slots, hashes, offsets, np.zeros(99, np.uint8), 0)
+assert (count, codes.tolist()) == (2, [0, 1, 0])
+print(compiled._leaves_parts())
+"""
+OTHER_NUMBAS = {
+    "no library": "from analyzer import compiled; compiled._part_library = lambda: compiled.no_such_name",
+    "no compiler": "from analyzer import compiled; compiled._part_compiler = lambda: None()",
+    "another library": "from analyzer import compiled; compiled._part_library = lambda: lambda *given: 1 / 0",
+    "another pass": """
+from numba.core.codegen import JITCodeLibrary as changed
+from analyzer import compiled
+made = compiled._part_library()
+made._finalize_final_module = lambda self: 1 / 0
+compiled._part_library = lambda: made""",
+    "no cache": "from analyzer import compiled; compiled._SafeCache = None",
+    "other code": "from llvmlite import ir; ir.IRBuilder.cttz = None",
+}
+
+
+@pytest.mark.parametrize("change", OTHER_NUMBAS)
+def test_another_numba_compiles_more_slowly_but_the_same(tmp_path, change):
+    leaves = told(OTHER_NUMBAS[change] + ENCODED, XDG_CACHE_HOME=str(tmp_path))
+    assert leaves == str(not change.startswith("another"))
+
+
+def test_this_numba_leaves_parts_as_they_are(tmp_path):
+    assert told(ENCODED, XDG_CACHE_HOME=str(tmp_path)) == "True"
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_without_a_cache_say_the_same(tmp_path):
+    command = [sys.executable, "-m", "analyzer", "messages", str(ROOT / "captures" / "svwar-svcrack.pcapng")]
+    given = environment(XDG_CACHE_HOME=str(tmp_path / "cache"))
+    started = [
+        subprocess.Popen(
+            [*command, "-o", str(tmp_path / f"{number}.csv")],
+            env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    for process in started:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    tables = [(tmp_path / f"{number}.csv").read_bytes() for number in range(3)]
+    assert tables[0]
+    assert tables[0] == tables[1] == tables[2]

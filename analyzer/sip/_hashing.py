@@ -5,19 +5,12 @@ As in _kernels.py, a kernel writes into arrays its caller made, raises nothing, 
 
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False
 
-from typing import Any
-
-import numba
 import numpy as np
 
-from analyzer.compiled import keep_compiled
-
-keep_compiled()
-
-LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+from analyzer.compiled import kernel
 
 
-@numba.njit(cache=True, **LEAN)
+@kernel
 def hash_spans(offsets: np.ndarray, data: np.ndarray, keys: np.ndarray, hashes: np.ndarray) -> None:
     """Write the sum, modulo 2**64, of keys[k] times one more than byte k, for the bytes between each two offsets.
 

@@ -1,7 +1,7 @@
 """Compiled loops over the bytes of messages.
 
 A kernel takes arrays and numbers, writes into arrays its caller made, and returns numbers. It raises nothing and
-reads only between start and stop: compiled code does not check bounds, and the bytes come from attackers. Every loop
+heeds only what is between start and stop (see _wide.py): compiled code does not check bounds, and the bytes come from attackers. Every loop
 is linear in the bytes of a message. A span is a start in data and a length; no span is the length NONE. In the loops
 that look at every byte the index is made unsigned, which spares numba's look for a negative one.
 """
@@ -37,10 +37,12 @@ from analyzer.sip._scan import (
 )
 from analyzer.sip._text import FOLD, HIGH, append_texts, check_utf8, mark_high
 from analyzer.sip._values import read_uri, read_values
-from analyzer.sip._words import encode, rehash
+from analyzer.sip._wide import WIDE, index_of_odd, index_of_other
+from analyzer.sip._words import RECENT, encode, rehash
 from analyzer.sip.grammar import (
-    BY_LENGTH,
+    BY_MIDDLE,
     COMPACT_TABLE,
+    FOLDS,
     LONGEST,
     MAX_HEADERS,
     NAMES,
@@ -54,7 +56,7 @@ from analyzer.sip.grammar import (
     Reason,
 )
 
-__all__ = ["append_texts", "encode", "rehash", "split"]
+__all__ = ["RECENT", "append_texts", "encode", "rehash", "split"]
 
 
 @part
@@ -113,10 +115,13 @@ def identify(data: np.ndarray, start: int, stop: int) -> int:
         return int(COMPACT_TABLE[data[np.uint64(start)]])
     if length < 1 or length > LONGEST:
         return 0
-    for candidate in BY_LENGTH[length]:
-        if candidate != 0 and equals(data, start, stop, NAMES[candidate, :length]):
-            return int(candidate)
-    return 0
+    header = int(BY_MIDDLE[length, data[np.uint64(start + length // 2)] & 31])
+    if header == 0:
+        return 0
+    if start + WIDE <= len(data):
+        near = index_of_other(data, start, NAMES, header * WIDE, FOLDS, header * WIDE)
+        return header if near >= length else 0
+    return header if equals(data, start, stop, NAMES[header * WIDE : header * WIDE + length]) else 0
 
 
 @part
@@ -126,6 +131,13 @@ def scan_line(
     """Return where the line ends, and note bytes above 127 and the first control character (at its offset to begin)."""
     i = start
     while i < stop:
+        if i + WIDE <= len(data):
+            near = index_of_odd(data, i)
+            i += near
+            if near == WIDE:
+                continue
+            if i >= stop:
+                break
         byte = data[np.uint64(i)]
         if byte < SPACE or byte > 126:
             if byte in (CR, LF):
@@ -135,7 +147,7 @@ def scan_line(
             elif byte != TAB and numbers[Number.CONTROL, row] == NONE:
                 numbers[Number.CONTROL, row] = byte + 256 * (i - begin)
         i += 1
-    return i
+    return min(i, stop)
 
 
 @part
@@ -157,12 +169,12 @@ def note_header(
         quote(numbers, quoted, row, Reason.LINE_WITHOUT_COLON, Evidence.LINE, start, first_stop)
         return
     name_stop = trim_end(data, start, colon)
-    token = is_token(data, start, name_stop)
+    header = identify(data, start, name_stop)
+    token = header != Header.OTHER or is_token(data, start, name_stop)
     write_layout(data, start, name_stop, token, colon, first_stop, layout, pen)
     if not token:
         quote(numbers, quoted, row, Reason.BAD_HEADER_NAME, Evidence.NAME, start, colon)
         return
-    header = identify(data, start, name_stop)
     if header == Header.OTHER:
         return
     value = skip_space(data, colon + 1, stop)

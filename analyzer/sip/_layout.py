@@ -9,7 +9,7 @@ As in _kernels.py, a function takes arrays and numbers, raises nothing, and read
 import numpy as np
 
 from analyzer.compiled import part
-from analyzer.sip._scan import COLON, COMMA, QUESTION, SPACE, TAB, same
+from analyzer.sip._scan import COLON, COMMA, QUESTION, SPACE, TAB, copy_apart, same
 from analyzer.sip.grammar import ELLIPSIS, MAX_GAP, MAX_LAYOUT_NAMES, MAX_NAME
 
 USED, ITEM, ITEM_END, ITEMS = 0, 1, 2, 3
@@ -39,9 +39,8 @@ def write_item(
 ) -> int:
     """Write a header's name, and what stands between it and its value unless that is ': '; return the bytes used."""
     if token and name_stop - start <= MAX_NAME:
-        for i in range(start, name_stop):
-            layout[used] = data[np.uint64(i)]
-            used += 1
+        copy_apart(data, start, name_stop - start, layout, used)
+        used += name_stop - start
     else:
         layout[used] = QUESTION
         used += 1

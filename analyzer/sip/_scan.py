@@ -3,12 +3,13 @@
 As in _kernels.py, a function takes arrays and numbers, raises nothing, and reads only between start and stop.
 """
 
-# ruff: noqa: SIM110 -- flat loops over arrays compile best
+# ruff: noqa: PLR0913, PLR0917, PLR1714, SIM109 -- flat loops over arrays compile best
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
 import numpy as np
 
 from analyzer.compiled import part
+from analyzer.sip._wide import WIDE, copy_wide, index_of, index_of_difference
 from analyzer.sip.grammar import NONE, TOKEN
 
 TAB, LF, CR, SPACE, QUOTE, COMMA, SLASH, COLON, SEMICOLON = map(np.uint8, b'\t\n\r ",/:;')
@@ -32,10 +33,7 @@ def skip_space(data: np.ndarray, start: int, stop: int) -> int:
 @part
 def skip_word(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the first white space is, or stop."""
-    i = start
-    while i < stop and not is_space(data[np.uint64(i)]):
-        i += 1
-    return i
+    return find_any(data, start, stop, SPACE, TAB, CR, LF)
 
 
 @part
@@ -47,12 +45,27 @@ def trim_end(data: np.ndarray, start: int, stop: int) -> int:
 
 
 @part
+def find_any(data: np.ndarray, start: int, stop: int, first: int, second: int, third: int, fourth: int) -> int:
+    """Return where the first of four bytes is, or stop; a byte may be given twice."""
+    i = start
+    while i < stop and i + WIDE <= len(data):
+        near = index_of(data, i, first, second, third, fourth)
+        i += near
+        if near < WIDE:
+            break
+    else:
+        while i < stop:
+            byte = data[np.uint64(i)]
+            if byte == first or byte == second or byte == third or byte == fourth:
+                break
+            i += 1
+    return i if i < stop else max(start, stop)
+
+
+@part
 def find(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     """Return where byte is first, or stop."""
-    i = start
-    while i < stop and data[np.uint64(i)] != byte:
-        i += 1
-    return i
+    return find_any(data, start, stop, byte, byte, byte, byte)
 
 
 @part
@@ -87,12 +100,35 @@ def begins(data: np.ndarray, start: int, stop: int, word: np.ndarray) -> bool:
 @part
 def same(data: np.ndarray, start: int, stop: int, other: int, other_stop: int) -> bool:
     """Say whether two spans hold the same bytes."""
-    if stop - start != other_stop - other:
-        return False
-    for i in range(stop - start):
-        if data[np.uint64(start + i)] != data[np.uint64(other + i)]:
+    return stop - start == other_stop - other and agree(data, start, data, other, stop - start)
+
+
+@part
+def agree(data: np.ndarray, start: int, other: np.ndarray, at: int, length: int) -> bool:
+    """Say whether data from start on and other from at on hold the same bytes, as many as length."""
+    i = 0
+    while i < length and start + i + WIDE <= len(data) and at + i + WIDE <= len(other):
+        near = index_of_difference(data, start + i, other, at + i)
+        if near < WIDE:
+            return i + near >= length
+        i += WIDE
+    while i < length:
+        if data[np.uint64(start + i)] != other[np.uint64(at + i)]:
             return False
+        i += 1
     return True
+
+
+@part
+def copy_apart(data: np.ndarray, start: int, length: int, out: np.ndarray, at: int) -> None:
+    """Copy data[start:start + length] to out[at:], another array; bytes after those may be written too."""
+    i = 0
+    while i < length and start + i + WIDE <= len(data) and at + i + WIDE <= len(out):
+        copy_wide(data, start + i, out, at + i)
+        i += WIDE
+    while i < length:
+        out[np.uint64(at + i)] = data[np.uint64(start + i)]
+        i += 1
 
 
 @part
@@ -112,9 +148,9 @@ def read_number(data: np.ndarray, start: int, stop: int) -> int:
 @part
 def close_quote(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the quoted string whose text begins at start has its closing quote, or stop (RFC 3261 25.1)."""
-    i = start
-    while i < stop and data[np.uint64(i)] != QUOTE:
-        i += 2 if data[np.uint64(i)] == BACKSLASH else 1
+    i = find_any(data, start, stop, QUOTE, BACKSLASH, QUOTE, QUOTE)
+    while i < stop and data[np.uint64(i)] == BACKSLASH:
+        i = find_any(data, i + 2, stop, QUOTE, BACKSLASH, QUOTE, QUOTE)
     return min(i, stop)
 
 
@@ -122,36 +158,30 @@ def close_quote(data: np.ndarray, start: int, stop: int) -> int:
 def find_unquoted(data: np.ndarray, start: int, stop: int, byte: int) -> int:
     """Return where byte is first outside quoted strings, or stop; a quote that is never closed quotes nothing."""
     quotes = True
-    i = start
-    while i < stop:
-        if data[np.uint64(i)] == byte:
-            return i
-        if quotes and data[np.uint64(i)] == QUOTE:
+    i = find_any(data, start, stop, byte, QUOTE, byte, byte)
+    while i < stop and data[np.uint64(i)] != byte:
+        if quotes:
             close = close_quote(data, i + 1, stop)
             quotes = close < stop
             i = close if quotes else i
-        i += 1
-    return stop
+        i = find_any(data, i + 1, stop, byte, QUOTE, byte, byte)
+    return min(i, stop)
 
 
 @part
 def first_value(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the first of comma-separated values ends: a comma outside quotes and angle brackets, or stop."""
     quotes = angles = True
-    i = start
-    while i < stop:
-        if data[np.uint64(i)] == COMMA:
-            return i
-        if quotes and data[np.uint64(i)] == QUOTE:
-            close = close_quote(data, i + 1, stop)
-            quotes = close < stop
-            i = close if quotes else i
-        elif angles and data[np.uint64(i)] == LESS:
-            close = find(data, i + 1, stop, GREATER)
-            angles = close < stop
-            i = close if angles else i
-        i += 1
-    return stop
+    i = find_any(data, start, stop, COMMA, QUOTE, LESS, LESS)
+    while i < stop and data[np.uint64(i)] != COMMA:
+        if data[np.uint64(i)] == LESS:
+            close = find(data, i + 1, stop, GREATER) if angles else i
+            angles = angles and close < stop
+        else:
+            close = close_quote(data, i + 1, stop) if quotes else i
+            quotes = quotes and close < stop
+        i = find_any(data, (close if close < stop else i) + 1, stop, COMMA, QUOTE, LESS, LESS)
+    return min(i, stop)
 
 
 @part
@@ -174,6 +204,7 @@ def find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separa
     equal = NONE
     i = start
     while i <= stop:
+        i = find_any(data, i, stop, separator, EQUALS, QUOTE, QUOTE)
         byte = data[np.uint64(i)] if i < stop else separator
         if byte == separator:
             name_stop = i if equal == NONE else equal
@@ -195,10 +226,7 @@ def find_param(data: np.ndarray, start: int, stop: int, name: np.ndarray, separa
 @part
 def find_line_end(data: np.ndarray, start: int, stop: int) -> int:
     """Return where the line ends: at CR, LF or stop."""
-    i = start
-    while i < stop and data[np.uint64(i)] != CR and data[np.uint64(i)] != LF:
-        i += 1
-    return i
+    return find_any(data, start, stop, CR, LF, LF, LF)
 
 
 @part

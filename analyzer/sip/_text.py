@@ -10,7 +10,7 @@ import numpy as np
 
 from analyzer.compiled import kernel, part
 from analyzer.sip._findings import flag
-from analyzer.sip._scan import BACKSLASH, CR, LF, SPACE, TAB, skip_space
+from analyzer.sip._scan import BACKSLASH, CR, LF, SPACE, TAB, copy_apart, skip_space
 from analyzer.sip.grammar import HEX, Field, Number, Reason
 
 HIGH, FOLD = 1, 2
@@ -131,8 +131,7 @@ def append_texts(
         if odd[row]:
             used = write_text(data, start, start + max(length, 0), out, used)
         elif length > 0:
-            for i in range(length):
-                out[used + i] = data[np.uint64(start + i)]
+            copy_apart(data, start, length, out, used)
             used += length
         offsets[row + 1] = used
     return int(used)

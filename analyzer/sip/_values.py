@@ -22,6 +22,7 @@ from analyzer.sip._scan import (
     SLASH,
     begins,
     find,
+    find_any,
     find_param,
     find_unquoted,
     first_value,
@@ -65,20 +66,15 @@ def read_uri(data: np.ndarray, start: int, stop: int) -> tuple[int, int, int, in
         start += len(SIP)
     elif begins(data, start, stop, SIPS):
         start += len(SIPS)
-    user = user_stop = colon = NONE
-    at = start
-    while at < stop and data[np.uint64(at)] != AT:
-        if colon == NONE and data[np.uint64(at)] == COLON:
-            colon = at
-        at += 1
+    user = user_stop = NONE
+    at = find(data, start, stop, AT)
     if at < stop:
-        user_stop = at if colon == NONE else colon
+        user_stop = find(data, start, at, COLON)
         user = skip_space(data, start, user_stop)
         user_stop = trim_end(data, user, user_stop)
         start = at + 1
-    host = host_stop = skip_space(data, start, stop)
-    while host_stop < stop and data[np.uint64(host_stop)] not in (SEMICOLON, QUESTION):
-        host_stop += 1
+    host = skip_space(data, start, stop)
+    host_stop = find_any(data, host, stop, SEMICOLON, QUESTION, SEMICOLON, SEMICOLON)
     return user, user_stop, host, trim_end(data, host, host_stop)
 
 

@@ -3,16 +3,22 @@
 As in _kernels.py, a function takes arrays and numbers, raises nothing, and reads only between start and stop.
 """
 
-# ruff: noqa: PLR0913, PLR0917, SIM110 -- flat loops over arrays compile best
+# ruff: noqa: PLR0913, PLR0917 -- flat loops over arrays compile best
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
 import numpy as np
 
 from analyzer.compiled import kernel, part
+from analyzer.sip._scan import agree, copy_apart
+from analyzer.sip._wide import load8
 from analyzer.sip.grammar import NONE
 
 MAX_PROBES = 32
 """How many slots are tried for one word: hashes that an attacker made collide cost no more than this."""
+RECENT = 64
+"""How many long words are kept at hand, a power of two: they are compared before they are hashed."""
+LONG = 16
+"""How many bytes make a word long."""
 HASH_SEED = np.uint64(0x9E3779B97F4A7C15)
 HASH_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 HASH_SHIFT = np.uint64(32)
@@ -25,10 +31,7 @@ def hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
     i = start
     stop = start + length
     while i + 8 <= stop:
-        word = np.uint64(0)
-        for k in range(8):
-            word |= np.uint64(data[np.uint64(i + k)]) << np.uint64(8 * k)
-        value = (value ^ word) * HASH_FACTOR
+        value = (value ^ load8(data, i)) * HASH_FACTOR
         value ^= value >> HASH_SHIFT
         i += 8
     tail = np.uint64(0)
@@ -43,12 +46,7 @@ def hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
 def holds(data: np.ndarray, start: int, length: int, store: np.ndarray, offsets: np.ndarray, code: int) -> bool:
     """Say whether the word of that code is data[start:start + length]."""
     at = offsets[code]
-    if offsets[code + 1] - at != length:
-        return False
-    for i in range(length):
-        if store[at + i] != data[np.uint64(start + i)]:
-            return False
-    return True
+    return offsets[code + 1] - at == length and agree(data, start, store, at, length)
 
 
 @kernel
@@ -61,12 +59,14 @@ def encode(
     hashes: np.ndarray,
     offsets: np.ndarray,
     store: np.ndarray,
+    recent: np.ndarray,
     count: int,
 ) -> int:
     """Write the code of each span's bytes, NONE for an empty one; return how many words there are now.
 
     codes: int32, shape (n,). slots: int32, a power of two of them, NONE where free; hashes: uint64; offsets: int64;
     store: uint8, the bytes of word k at offsets[k]:offsets[k + 1]. All have room for n more words.
+    recent: int32, RECENT of them, codes of long words that were met before, NONE where there is none.
     A word that finds no place within MAX_PROBES gets a new code each time, so that no input is slow.
     """
     mask = np.uint64(len(slots) - 1)
@@ -74,6 +74,11 @@ def encode(
         start, length = starts[row], lengths[row]
         if length <= 0:
             codes[row] = NONE
+            continue
+        near = (length + np.int64(data[np.uint64(start + length - 1)])) & (len(recent) - 1)
+        code = int(recent[near])
+        if length >= LONG and code != NONE and holds(data, start, length, store, offsets, code):
+            codes[row] = code
             continue
         key = hash_bytes(data, start, length)
         slot = np.int64(key & mask)
@@ -91,11 +96,12 @@ def encode(
             code = count
             hashes[code] = key
             end = offsets[code]
-            for i in range(length):
-                store[end + i] = data[np.uint64(start + i)]
+            copy_apart(data, start, length, store, end)
             offsets[code + 1] = end + length
             count += 1
         codes[row] = code
+        if length >= LONG:
+            recent[near] = code
     return count
 
 

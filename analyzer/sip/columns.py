@@ -98,6 +98,7 @@ class Words:
         self._count = 0
         self._slots = np.full(64, NONE, np.int32)
         self._hashes = np.empty(32, np.uint64)
+        self._recent = np.full(_kernels.RECENT, NONE, np.int32)
         self._offsets = np.zeros(33, np.int64)
         self._store = np.empty(1024, np.uint8)
 
@@ -109,7 +110,7 @@ class Words:
         stop = self._rows + len(starts)
         self._count = _kernels.encode(
             data, starts, lengths, self.codes[self._rows : stop],
-            self._slots, self._hashes, self._offsets, self._store, self._count,
+            self._slots, self._hashes, self._offsets, self._store, self._recent, self._count,
         )  # fmt: skip
         self._rows = stop
 

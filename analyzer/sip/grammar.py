@@ -203,6 +203,8 @@ _NAMES = {
     Header.PROXY_AUTHENTICATE: b"proxy-authenticate",
 }
 LONGEST = max(map(len, _NAMES.values()))
+NAME_BYTES = 32
+"""How many bytes each name takes in NAMES."""
 
 
 def _letters(text: bytes) -> "NDArray[np.uint8]":
@@ -216,14 +218,14 @@ def _compact_table() -> "NDArray[np.int64]":
     return table
 
 
-def _name_tables() -> tuple["NDArray[np.uint8]", "NDArray[np.int64]"]:
-    names = np.zeros((len(Header), LONGEST), np.uint8)
-    by_length = np.zeros((LONGEST + 1, 4), np.int64)
+def _name_tables() -> tuple["NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.int64]"]:
+    names = np.zeros((len(Header), NAME_BYTES), np.uint8)
+    by_middle = np.zeros((LONGEST + 1, 32), np.int64)
     for header, name in _NAMES.items():
         names[header, : len(name)] = _letters(name)
-        row = by_length[len(name)]
-        row[np.flatnonzero(row == 0)[0]] = header
-    return names, by_length
+        by_middle[len(name), name[len(name) // 2] & 31] = header
+    folds = np.where((names >= ord("a")) & (names <= ord("z")), 32, 0).astype(np.uint8)
+    return names.reshape(-1), folds.reshape(-1), by_middle
 
 
 def _token_table() -> "NDArray[np.uint8]":
@@ -234,8 +236,10 @@ def _token_table() -> "NDArray[np.uint8]":
 
 COMPACT_TABLE = _compact_table()
 """Shape (256,): the Header that a one-letter name means, else OTHER."""
-NAMES, BY_LENGTH = _name_tables()
-"""NAMES: shape (headers, LONGEST), lower case; BY_LENGTH: shape (LONGEST + 1, 4), the headers whose name is so long."""
+NAMES, FOLDS, BY_MIDDLE = _name_tables()
+"""NAMES: NAME_BYTES for each header, lower case. FOLDS: as many, the bit that makes the letter there lower case.
+BY_MIDDLE: shape (LONGEST + 1, 32), the only header whose name is so long and has this letter, but for the bits that
+say that it is one, in its middle."""
 TOKEN = _token_table()
 """Shape (256,): 1 for the characters of a token (RFC 3261 25.1)."""
 

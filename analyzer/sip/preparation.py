@@ -36,9 +36,16 @@ def compile_sip() -> None:
         _made(np.int64, 2), np.zeros(4, np.int64),
     )  # fmt: skip
     codes, hashes, offsets = _made(np.int32, 1), _made(np.uint64, 1), np.zeros(1, np.int64)
-    _kernels.encode(data, one, one, codes, codes, hashes, offsets, column, 0)
+    _kernels.encode(data, one, one, codes, codes, hashes, offsets, column, codes, 0)
     _kernels.rehash(codes, hashes, 0)
     _kernels.append_texts(data, one, one, column, offsets, column)
+
+
+def compile_hashing() -> None:
+    """Compile what hashes the text of columns, by doing so with none."""
+    from analyzer.sip._hashing import hash_spans
+
+    hash_spans(_read(np.int64), _read(np.uint8), _read(np.uint64), _made(np.uint64, 1))
 
 
 def compile_streams() -> None:
@@ -64,7 +71,7 @@ def _read(dtype: "DTypeLike", dimensions: int = 1) -> "NDArray[Any]":
     return array
 
 
-GROUPS = {"sip": compile_sip, "streams": compile_streams}
+GROUPS = {"sip": compile_sip, "hashing": compile_hashing, "streams": compile_streams}
 
 if __name__ == "__main__":
     main()

@@ -85,7 +85,7 @@ def mutated(draw):
 
 
 PAYLOADS = st.one_of(NOISE, mutated(), st.builds(bytes.__add__, st.just(b"A sip:b SIP/2.0\r\n"), NOISE))
-PADDING = st.sampled_from([b"", b'"x<>;tag=1:\r\n'])
+PADDING = st.sampled_from([b"", b'"x<>;tag=1:\r\n', b'"x<>;tag=1:\r\n' * 4])
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +203,7 @@ def run_encode(spans, chunk, slots=None):
     room = len(spans)
     hashes, offsets = np.zeros(room, np.uint64), np.zeros(room + 1, np.int64)
     store, codes = np.zeros(len(data), np.uint8), np.zeros(room, np.int32)
-    count = 0
+    count, recent = 0, np.full(_kernels.RECENT, NONE, np.int32)
     for first in range(0, room, chunk):
         part = slice(first, first + chunk)
         table = np.full(64 if first % 2 else 128, NONE, np.int32) if slots is None else slots
@@ -211,10 +211,16 @@ def run_encode(spans, chunk, slots=None):
             _kernels.rehash(table, hashes, count)
         count = _kernels.encode(
             readonly(np.frombuffer(data, np.uint8)), starts[part], lengths[part], codes[part],
-            table, hashes, offsets, store, count,
+            table, hashes, offsets, store, recent, count,
         )  # fmt: skip
     words = [store[offsets[k] : offsets[k + 1]].tobytes() for k in range(count)]
     return codes.tolist(), words
+
+
+@many
+@given(st.lists(st.sampled_from([b"a" * 15, b"a" * 16, b"a" * 40, b"b" * 39 + b"a", b"c" * 39 + b"a"]), max_size=20))
+def test_long_words_that_look_alike_are_kept_apart(spans):
+    assert run_encode(spans, 3) == naive.encode(spans)
 
 
 def test_words_that_find_no_place_get_new_codes():
