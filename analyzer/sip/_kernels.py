@@ -1,9 +1,10 @@
 """Compiled loops over the bytes of messages.
 
 A kernel takes arrays and numbers, writes into arrays its caller made, and returns numbers. It raises nothing and
-heeds only what is between start and stop (see _wide.py): compiled code does not check bounds, and the bytes come from attackers. Every loop
-is linear in the bytes of a message. A span is a start in data and a length; no span is the length NONE. In the loops
-that look at every byte the index is made unsigned, which spares numba's look for a negative one.
+heeds only what is between start and stop (it may look further, within the array: see _wide.py): compiled code does not
+check bounds, and the bytes come from attackers. Every loop is linear in the bytes of a message. A span is a start in
+data and a length; no span is the length NONE. In the loops that look at every byte the index is made unsigned, which
+spares numba's look for a negative one.
 """
 
 # ruff: noqa: PLR0917 -- flat loops over arrays compile best
