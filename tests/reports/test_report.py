@@ -85,7 +85,7 @@ def test_the_summary_tells_breaches_and_calls():
     assert summary["answered"] == [
         {
             "dialled": "900442037690880", "wanted": "442037690880", "source": "10.77.0.3", "campaign": "m3qd",
-            "time": "2026-11-22T10:12:40.000000000Z", "talked": 41.0, "times": 1, "capture": "test.pcap",
+            "time": "2026-11-22T10:12:40.000000000Z", "talked": 41.0, "audio": None, "times": 1, "capture": "test.pcap",
             "packet": call_packet,
         }
     ]  # fmt: skip
