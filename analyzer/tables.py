@@ -243,7 +243,7 @@ def _lists(values: "pd.Series[Any]") -> "pd.Series[Any]":
     import pandas as pd
 
     cells = values.tolist() if values.dtype == object else [None] * len(values)
-    if cells and all(type(cell) is list for cell in cells):
+    if set(map(type, cells)) == {list}:
         return values
     lists = [
         cell if type(cell) is list else list(cell) if isinstance(cell, list | tuple | set) else [] for cell in cells

@@ -31,7 +31,9 @@ def mask_secrets(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table of any kind with the passwords in it masked."""
     frame = frame.copy(deep=False)
     if "passwords" in frame:
-        frame["passwords"] = frame["passwords"].map(lambda pairs: sorted({mask_pair(pair) for pair in pairs}))
+        frame["passwords"] = frame["passwords"].map(
+            lambda pairs: sorted({mask_pair(pair) for pair in pairs}) if len(pairs) else pairs
+        )
     if "tag_password" in frame and frame["tag_password"].notna().any():
         words = frame["tag_password"].astype("str")
         masked = (words.str[:1] + MASK).where(words.str.len() >= SHORT, MASK)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analyzer.reports.answer import short_names, worst_first
 from analyzer.reports.phone import describe_number
-from analyzer.reports.words import count, listed, quoted, span
+from analyzer.reports.words import count, few, listed, quoted, span
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
@@ -82,8 +82,9 @@ def _facts(campaign: "pd.Series", attacks: pd.DataFrame, proven: set[str], names
 
 
 def _who(sources: list[str], proven: set[str]) -> str:
-    shown = [f"{quoted(source)}{' (proven)' if source in proven else ''}" for source in sources]
-    return f"{count(len(sources), 'source')}: {listed(shown, NAMES)}" if shown else ""
+    shown = ", ".join(f"{quoted(source)}{' (proven)' if source in proven else ''}" for source in sources[:NAMES])
+    more = f" and {len(sources) - NAMES:,} more" if len(sources) > NAMES else ""
+    return f"{count(len(sources), 'source')}: {shown}{more}" if shown else ""
 
 
 def _sure(confidence: object) -> str:
@@ -91,7 +92,7 @@ def _sure(confidence: object) -> str:
 
 
 def _some(values: list[str], what: str) -> str:
-    return f"{count(len(values), what)}: {listed(map(quoted, values), NAMES)}" if values else ""
+    return f"{count(len(values), what)}: {few(values, NAMES, of=len(values))}" if values else ""
 
 
 def _wanted(campaign: "pd.Series") -> list[str]:

@@ -1,6 +1,7 @@
 """Counts, times and lists in words, the same in every report."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import pandas as pd
 
@@ -28,6 +29,15 @@ def listed(items: Iterable[str], limit: int, *, more: str = "more") -> str:
     if len(every) <= limit:
         return ", ".join(every)
     return f"{', '.join(every[:limit])} and {len(every) - limit:,} {more}"
+
+
+def few(texts: Iterable[object], limit: int, *, of: int) -> str:
+    """Return the first of so many texts from the wire in a row, fit for a sentence, and the others as a number.
+
+    Only what is shown is looked at.
+    """
+    shown = ", ".join(map(quoted, islice(texts, limit)))
+    return f"{shown} and {of - limit:,} more" if of > limit else shown
 
 
 def quoted(text: object) -> str:
