@@ -164,7 +164,9 @@ def tools(signatures: tuple[str, ...]) -> None:
 def _analyze(work: "Work", captures: tuple[str, ...], settings: str | None, **options: Any) -> "Analysis":
     from analyzer.analysis import analyze
     from analyzer.compiled import prepare
+    from analyzer.reading import save_memory
 
+    save_memory()
     detectors = _detectors(settings)
     prepare(work.announce)
     return analyze(captures, detectors=detectors, progress=work, **options)
@@ -181,8 +183,9 @@ def _read(
     from analyzer.allow import load_allowed
     from analyzer.compiled import prepare
     from analyzer.places import load_places
-    from analyzer.reading import read_captures
+    from analyzer.reading import read_captures, save_memory
 
+    save_memory()
     # What is wrong with these files is said by every command.
     _detectors(settings)
     load_allowed(*allow)

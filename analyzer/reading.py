@@ -1,6 +1,7 @@
 """Captures to messages, anomalies, and the fate of every packet."""
 
 import ctypes
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,10 @@ BLOCK_BYTES = 8 << 20
 """How many bytes the native engine decodes at a time; as many blocks as there are threads wait in memory, and two."""
 BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
 """How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
+LARGE_BYTES = 4 << 20
+"""Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
+_M_MMAP_THRESHOLD = -3
+"""What mallopt() of glibc calls this."""
 Captures = str | Path | Iterable[str | Path]
 
 
@@ -200,10 +205,21 @@ def _read_apart(
 
 def _read_alone(path: Path, engine: str, keylog: str | Path | None, most_bytes: int | None, threads: int) -> "_Tally":
     """Return the tally of a capture, with options as read_captures() has them."""
+    save_memory()
     tally = _Tally(path)
     with _Parsers(threads) as parsers:
         _read_capture(tally, _decoder(engine, keylog, most_bytes), parsers, _Watch([tally], None))
     return tally
+
+
+def save_memory() -> None:
+    """Have this process give large pieces of memory back as soon as they are free; best called before anything heavy.
+
+    The C library, and the allocator that comes with pyarrow, would keep them for what might come.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def _give_back() -> None:

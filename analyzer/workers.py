@@ -38,7 +38,8 @@ def count_processors() -> int:
 def in_threads(work: Callable[[_Given], _Made], tasks: Iterable[_Given], *, threads: int) -> Iterator[_Made]:
     """Yield what work returns for each task, in the order of the tasks; so many threads work at a time.
 
-    No more than twice as many results as threads wait. Raises what work raises, of the first task that fails.
+    While a result is awaited, one task more is waiting than threads work. Raises what work raises, of the first
+    task that fails.
     """
     if threads <= 1:
         yield from map(work, tasks)
@@ -48,7 +49,7 @@ def in_threads(work: Callable[[_Given], _Made], tasks: Iterable[_Given], *, thre
     try:
         for task in tasks:
             waiting.append(pool.submit(work, task))
-            if len(waiting) >= 2 * threads:
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -15,7 +15,7 @@ from analyzer.tables import MESSAGES
 from analyzer.workers import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -84,19 +84,21 @@ class _Followed:
 
         First with the server among what makes a transaction, then without; last, how many numbers there are at most.
         """
-        client = np.where(self.request, self._source, self._destination)
-        branch, tag = in_threads(self._hashes, ("branch", "from_tag"), threads=self._threads)
-        known = (self._call != ABSENT) | (branch != ABSENT)
-        cseq = _numbers(self._messages["cseq"], -1)
-        user, method = self._hashes("to_user"), self._hashes("method")
-        loose = mix((client, self._call, cseq, method, branch, tag, user))
-        del client, branch, cseq, tag, user, method
+        known = (self._call != ABSENT) | self._messages["branch"].notna().to_numpy()
+        loose = mix(self._asked())
         server = np.where(self.request, self._destination, self._source)
         strict, count = number_hashes(mix((loose, server)))
         example = np.empty(count, np.int64)
         example[strict] = np.arange(len(strict))
         wider, _ = number_hashes(loose[example])
         return known, strict, wider[strict], count
+
+    def _asked(self) -> "Iterator[NDArray[Any]]":
+        """Yield what makes a transaction but for the server, one after the other, so that few are in memory."""
+        yield np.where(self.request, self._source, self._destination)
+        yield self._call
+        yield _numbers(self._messages["cseq"], -1)
+        yield from in_threads(self._hashes, ("branch", "from_tag", "to_user", "method"), threads=self._threads)
 
     def _answers(
         self, request: "Truth", strict: "Numbers", loose: "Numbers", count: int
