@@ -71,7 +71,10 @@ def find_calls(messages: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     calls = calls.reset_index(drop=True)
     calls = _with_answers(calls, messages)
     calls = _with_ends(calls, messages)
-    return CALLS.conform(calls.assign(audio=_audio(calls, flows), proof=_proof(calls, flows)))
+    if flows.empty:
+        return CALLS.conform(calls, missing=True)
+    media = _Media(flows)
+    return CALLS.conform(calls.assign(audio=_audio(calls, media), proof=_proof(calls, media)))
 
 
 _TOLD = ["capture", "packet", "call_id", "source", "destination", "uri_user", "media", "answer_packet"]
@@ -100,8 +103,8 @@ def _with_ends(calls: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     A proxy hands on the BYE as it does the INVITE: the one between the same two addresses counts, else the first.
     """
     bye = (messages["method"] == "BYE").to_numpy() & messages["status"].isna().to_numpy()
-    rows = np.flatnonzero(bye & messages["call_id"].isin(calls["call_id"].dropna()).to_numpy())
-    byes = messages[["capture", "call_id", "time", "source", "destination"]].take(rows)
+    byes = messages[["capture", "call_id", "time", "source", "destination"]].take(np.flatnonzero(bye))
+    byes = byes[byes["call_id"].isin(calls["call_id"].dropna())]
     byes = byes.astype(dict.fromkeys(("capture", "call_id", "source", "destination"), "str"))
     byes = byes.assign(pair=_pair(byes)).sort_values("time", kind="stable")
     whole = ["capture", "call_id"]
@@ -147,10 +150,10 @@ class _Media:
 
     @staticmethod
     def _look(calls: pd.DataFrame, seen: pd.DataFrame, keys: "Texts") -> "Truth":
-        times = seen.reindex(keys)
-        begun = times["start"].to_numpy() <= (calls["ended_at"] + SLACK).fillna(_LATEST).to_numpy()
-        going = times["end"].to_numpy() >= (calls["answered_at"] - SLACK).fillna(_EARLIEST).to_numpy()
-        found: Truth = begun & going & keys.notna().to_numpy()
+        times = seen.reindex(keys).reset_index(drop=True)
+        begun = times["start"] <= (calls["ended_at"] + SLACK).fillna(_LATEST)
+        going = times["end"] >= (calls["answered_at"] - SLACK).fillna(_EARLIEST)
+        found: Truth = (begun & going & keys.notna()).to_numpy(np.bool_)
         return found
 
 
@@ -183,24 +186,22 @@ def _host(end: "Texts") -> "Texts":
     return end.str.rpartition(":")[0].str.strip("[]")
 
 
-def _audio(calls: pd.DataFrame, flows: pd.DataFrame) -> "Texts":
+def _audio(calls: pd.DataFrame, media: _Media) -> "Texts":
     """Say whether media was seen in both directions, in one or in none; missing where that cannot be known."""
-    media = _Media(flows)
     caller, callee = calls["caller_media"], calls["callee_media"]
     there = media.to(calls, callee)
     back = media.to(calls, caller)
     for address in (calls["destination"], _host(callee)):
-        there |= media.between(calls, caller, address)
+        there = there | media.between(calls, caller, address)
     for address in (calls["source"], _host(caller)):
-        back |= media.between(calls, callee, address)
+        back = back | media.between(calls, callee, address)
     known = calls["capture"].isin(media.captures) & (caller.notna() | callee.notna())
     words = np.select([there & back, there | back], [TWO_WAY, ONE_WAY], NONE)
     return pd.Series(words, dtype="str").where(known.to_numpy())
 
 
-def _proof(calls: pd.DataFrame, flows: pd.DataFrame) -> "Texts":
+def _proof(calls: pd.DataFrame, media: _Media) -> "Texts":
     """Say of which calls media went to the address of the caller itself, and came from it."""
-    media = _Media(flows)
     callee = calls["callee_media"]
     both = media.between(calls, calls["source"], callee) & media.between(calls, callee, calls["source"])
     return pd.Series(EXCHANGED, index=calls.index, dtype="str").where(both)
