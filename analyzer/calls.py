@@ -74,7 +74,10 @@ def find_calls(messages: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     if flows.empty:
         return CALLS.conform(calls, missing=True)
     media = _Media(flows)
-    return CALLS.conform(calls.assign(audio=_audio(calls, media), proof=_proof(calls, media)))
+    audio = _audio(calls, media)
+    moved = calls["call_id"].isin(messages["call_id"].take(np.flatnonzero(invite & messages["in_dialog"].to_numpy())))
+    audio = audio.where((audio == TWO_WAY) | ~moved)  # a new INVITE may have sent media elsewhere
+    return CALLS.conform(calls.assign(audio=audio, proof=_proof(calls, media)))
 
 
 _TOLD = ["capture", "packet", "call_id", "source", "destination", "uri_user", "media", "answer_packet"]

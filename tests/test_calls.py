@@ -120,6 +120,13 @@ def test_without_sdp_nothing_is_said():
     assert pd.isna(audio(HEARD, SPOKEN, caller_media=None, callee_media=None))
 
 
+def test_where_a_new_invite_may_have_moved_the_media_only_two_way_is_said():
+    again = messages(1, source=CALLEE, destination=CALLER, method="INVITE", call_id="a", in_dialog=True)
+    table = capture_of(call(), again)
+    assert find_calls(table, flows(HEARD))["audio"].isna().all()
+    assert find_calls(table, flows(HEARD, SPOKEN))["audio"].tolist() == ["two-way"]
+
+
 def test_media_from_behind_nat_goes_back_to_where_it_came_from():
     assert audio((CALLER, 61_000, CALLEE, 20_000), (CALLEE, 20_000, CALLER, 61_000), caller_media=f"{INSIDE}:4000") == (
         "two-way"
