@@ -291,8 +291,8 @@ CAMPAIGNS = Table(
 STRAYS = Table(
     "strays",
     (
-        "capture", "source", "destination", "destination_port", "transport", "kind", "packets", "start", "end", "packet",
-        "opened",
+        "capture", "source", "destination", "destination_port", "transport", "kind", "packets", "start", "end",
+        "packet", "opened",
     ),
 )  # fmt: skip
 CALLS = Table(

@@ -17,8 +17,9 @@ SEED = 8
 DAYS = ("mixture", "mixture, mostly innocent")
 SINGLE = ("svwar, 404", "svcrack, breach", "toll fraud, 5-20 sources", "sality", "phases", "low and slow, answered")
 PHONES = (
-    b"Yealink SIP-T46S 66.84.0.15", b"Cisco-CP7960G/8.0", b"Grandstream GXP2160 1.0.9.132", b"PolycomVVX-VVX_410-UA/5.9",
-    b"snom710/8.7.5.35", b"Linphone/3.12.0 (belle-sip/1.6.3)", b"AVM FRITZ!Box 7490 113.07.29", b"Zoiper rv2.10.3.2",
+    b"Yealink SIP-T46S 66.84.0.15", b"Cisco-CP7960G/8.0", b"Grandstream GXP2160 1.0.9.132", b"snom710/8.7.5.35",
+    b"PolycomVVX-VVX_410-UA/5.9", b"Linphone/3.12.0 (belle-sip/1.6.3)", b"AVM FRITZ!Box 7490 113.07.29",
+    b"Zoiper rv2.10.3.2",
 )  # fmt: skip
 AGENT = re.compile(rb"(?<=\r\n)User-Agent: [^\r]*\r\n")
 ADDRESS = re.compile(rb"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
@@ -126,7 +127,8 @@ class Renaming:
 
     @staticmethod
     def special(packed):
-        return packed[0] in (0, 10, 127, 255) or packed[:2] == b"\xc0\xa8" or (packed[0] == 172 and packed[1] // 16 == 1)
+        ours = packed[:2] == b"\xc0\xa8" or (packed[0] == 172 and packed[1] // 16 == 1)
+        return ours or packed[0] in (0, 10, 127, 255)
 
     def address(self, text):
         try:

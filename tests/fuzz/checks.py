@@ -68,7 +68,7 @@ def check_packets(packets):
 
 
 def _check_rows(rows):
-    columns = [getattr(rows, field.name) for field in fields(rows)]
+    columns = [getattr(rows, field.name) for field in fields(rows) if field.name != "strays"]
     lengths = {len(column) for column in columns if isinstance(column, np.ndarray)} - {len(rows.data)}
     promise(lengths <= {len(rows)}, f"columns of {lengths} rows, not {len(rows)}")
     if len(rows):
@@ -95,10 +95,11 @@ def join(blocks):
     if not blocks:
         return None
     shifts = np.cumsum([0, *(len(packets.data) for packets in blocks)])
-    names = [name.name for name in fields(Packets) if isinstance(getattr(blocks[0], name.name), np.ndarray)]
+    arrays = {name.name for name in fields(Packets) if isinstance(getattr(blocks[0], name.name), np.ndarray)}
+    names = sorted(arrays - {"strays"})
     columns = {name: np.concatenate([getattr(packets, name) for packets in blocks]) for name in names}
     columns["start"] = np.concatenate([packets.start + shift for packets, shift in zip(blocks, shifts, strict=False)])
-    return replace(blocks[0], **columns, captured=len(columns["number"]), carried=None, segments=None)
+    return replace(blocks[0], **columns, captured=len(columns["number"]), carried=None, segments=None, strays=None)
 
 
 def payloads_of(blocks):
