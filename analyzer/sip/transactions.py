@@ -29,6 +29,9 @@ CHALLENGES = (401, 407)
 """The answers that ask for credentials (RFC 3261 22.2, 22.3)."""
 CREDENTIALS = "credentials for the server's nonce"
 ACKNOWLEDGED = "an ACK with the server's tag"
+CONNECTED = "a TCP connection that the server answered on"
+_PROOFS = (CONNECTED, ACKNOWLEDGED, CREDENTIALS)
+"""The reply-dependent steps, in the order of their words."""
 
 
 def follow(messages: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
@@ -64,10 +67,13 @@ class _Followed:
         """Return the columns to fill in."""
         request = self.request
         tasks: tuple[Callable[[], Any], ...] = (self._transactions, self._proof)
-        (known, strict, loose, count), proof = in_threads(lambda task: task(), tasks, threads=self._threads)
+        (known, strict, loose, count), proofs = in_threads(lambda task: task(), tasks, threads=self._threads)
         asking = request & known
         final, packet, answered = self._answers(asking, strict, loose, count)
         missing = final == 0
+        # Nobody says anything on a connection before the handshake has come back (RFC 9293 3.5).
+        connected = request & ~missing & self._messages["transport"].isin(["tcp", "ws"]).to_numpy()
+        proofs[connected & (proofs < 0)] = _PROOFS.index(CONNECTED)
         return {
             "answer": pd.arrays.IntegerArray(final, missing),
             "answer_packet": pd.arrays.IntegerArray(packet, missing.copy()),
@@ -76,7 +82,7 @@ class _Followed:
             "pursued": self._pursued(final),
             "in_dialog": request & self._messages["to_tag"].notna().to_numpy(),
             "from_server": request & _among(self._source, self._servers(answered)),
-            "proof": proof,
+            "proof": _words(proofs, _PROOFS),
         }
 
     def _transactions(self) -> "tuple[Truth, Numbers, Numbers, int]":
@@ -138,11 +144,10 @@ class _Followed:
         registered = (self.status >= 200) & (self.status <= 299) & self._register
         return pd.unique(self._source[answered & (np.isin(self.status, CHALLENGES) | registered)])
 
-    def _proof(self) -> "pd.Categorical[Any]":
-        """Name the reply-dependent step that a request is: it could not have been sent without reading a response."""
+    def _proof(self) -> "NDArray[np.int8]":
+        """Return which of _PROOFS a request is (-1: none): it could not have been sent without reading a response."""
         codes = np.full(len(self.status), -1, np.int8)
         challenge = np.isin(self.status, CHALLENGES)
-        words = (ACKNOWLEDGED, CREDENTIALS)
         for word, asking, telling, name, own in (
             (ACKNOWLEDGED, self.request & self._ack, self.status >= 200, "to_tag", (self._call,)),
             (CREDENTIALS, self._authorized, challenge, "nonce", ()),
@@ -154,8 +159,8 @@ class _Followed:
             said = self._hashes(name)
             sent = mix((self._source[rows], *(part[rows] for part in own), said[rows]))
             heard = mix((self._destination[replies], *(part[replies] for part in own), said[replies]))
-            codes[rows[_among(sent, heard)]] = words.index(word)
-        return _words(codes, words)
+            codes[rows[_among(sent, heard)]] = _PROOFS.index(word)
+        return codes
 
 
 def _numbers(column: "pd.Series[Any]", missing: int) -> "Numbers":

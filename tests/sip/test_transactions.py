@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from factories import answers, capture_of, messages
 
-from analyzer.sip.transactions import ACKNOWLEDGED, CREDENTIALS, follow
+from analyzer.sip.transactions import ACKNOWLEDGED, CONNECTED, CREDENTIALS, follow
 from analyzer.tables import MESSAGES
 
 
@@ -139,3 +139,15 @@ def test_the_order_of_rows_changes_nothing():
     columns = ["packet", "answer", "answer_packet", "pursued", "proof", "rang"]
     expected = follow(table)[columns].sort_values("packet", ignore_index=True)
     pd.testing.assert_frame_equal(follow(shuffled)[columns].sort_values("packet", ignore_index=True), expected)
+
+
+@pytest.mark.parametrize(("transport", "proof"), [("udp", None), ("tcp", CONNECTED), ("ws", CONNECTED)])
+def test_an_answer_on_a_connection_proves_its_address(transport, proof):
+    asked = messages(1, transport=transport)
+    followed = follow(capture_of(asked, answers(asked)))
+    (told,) = followed.loc[followed["status"].isna(), "proof"].astype("object").where(lambda word: word.notna(), None)
+    assert told == proof
+
+
+def test_a_connection_without_an_answer_proves_nothing():
+    assert follow(messages(1, transport="tcp"))["proof"].isna().all()
