@@ -87,8 +87,8 @@ def analyze(  # noqa: PLR0913
     """
     from analyzer.allow import load_allowed, mark_allowed
     from analyzer.calls import find_calls, prove_by_media
-    from analyzer.campaigns import join_campaigns
-    from analyzer.detectors import SURE, find_attacks
+    from analyzer.campaigns import join_campaigns, prowlers
+    from analyzer.detectors import find_attacks
     from analyzer.detectors.fuzzing import mark_flaws
     from analyzer.evidence import opening_requests, ordinary_keys
     from analyzer.places import load_places, place_sources
@@ -111,8 +111,7 @@ def analyze(  # noqa: PLR0913
         on_messages(messages)
     opening = mark_flaws(opening_requests(messages), reading.anomalies)
     found = find_attacks(messages, detectors, requests=opening)
-    accused = found.loc[found["confidence"] >= SURE, "source"].astype("str")
-    ordinary = ordinary_keys(opening, accused) if len(found) else frozenset[str]()
+    ordinary = ordinary_keys(opening, prowlers(found)) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
     sources = _disguised(judge_sources(messages, attacks, found, opening=opening), messages, signatures)
     calls = find_calls(messages, reading.flows)

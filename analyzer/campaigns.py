@@ -24,8 +24,11 @@ from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STRENGTH = {"number": 1, "leak": 1, "setup": 1, "token": 1, "decoded": 1, "identity": 2, "account": 3, "handwriting": 4}
-"""How strongly each kind of key joins; 1 is the strongest."""
+STRENGTH = {
+    "number": 1, "leak": 1, "setup": 1, "token": 1, "decoded": 1, "identity": 2, "account": 3, "script": 3,
+    "handwriting": 3,
+}  # fmt: skip
+"""How strongly each kind of key joins; 1 is the strongest. Guesses at two accounts are not told apart by them."""
 WORDS = {
     "number": "the same wanted number {}",
     "leak": "the same leaked address {}",
@@ -34,8 +37,11 @@ WORDS = {
     "decoded": "tags that name the same target {}",
     "identity": "the same made-up caller {}",
     "account": "guesses at the same account {} in the same handwriting",
+    "script": "the same handwriting, of no known tool, against {}",
     "handwriting": "the same handwriting against {}, close in time",
 }
+WEAK = ("account", "script", "handwriting")
+"""The kinds of key that need not be told where a stronger one says it all."""
 SHOWN = 6
 """How many reasons a campaign lists at the most for each kind of key."""
 
@@ -60,6 +66,12 @@ class Joining:
     """Sources that share a leak or an identity, each of them only suspect, that confirm each other."""
     trying: int = 5
     """Sources whose credentials for one account were refused, each only suspect, that confirm each other."""
+    there: float = 0.5
+    """The share of the time in which one source after another asks from which on they may be one telephone."""
+    patience: timedelta = timedelta(seconds=5)
+    """The time between requests (a try is two) from which on they may be a telephone's."""
+    doubt: float = 0.25
+    """The confidence from which on a suspicion confirms others; below it, it needs several that are not."""
     writing: int = 10
     """Sources in the same handwriting against the same target, each of them only suspect, that confirm each other."""
 
@@ -81,7 +93,7 @@ def join_campaigns(
         return ATTACKS.empty(), CAMPAIGNS.empty()
     attacks = attacks.sort_values(["start", "attack"], kind="stable", ignore_index=True)
     party = _parties(attacks, joining.rest)
-    links = _links(attacks, party, frozenset(ordinary), joining)
+    links = _telling(_links(attacks, party, frozenset(ordinary), joining), attacks, party, joining)
     group = _join(party, links, joining)
     links["group"] = group[links["party"]]
     holds = _confirmed(attacks, party, group[party], links, joining)
@@ -97,6 +109,19 @@ def join_campaigns(
         ["rank", "messages", "campaign"], ascending=[False, False, True], kind="stable"
     )
     return ATTACKS.conform(attacks), CAMPAIGNS.conform(campaigns)
+
+
+def prowlers(attacks: pd.DataFrame, joining: Joining | None = None) -> "pd.Series[str]":
+    """Return the sources of findings that are sure, or are guesses at an account at which enough others guess.
+
+    Whose guess is accepted seems a customer; what such a thief carries is no customer's habit.
+    """
+    joining = joining or Joining()
+    keys = attacks[["source", "keys"]].explode("keys")
+    keys = keys[keys["keys"].astype("str").str.startswith("account:")]
+    guessing = keys.groupby("keys")["source"].transform("nunique") >= joining.trying
+    sources = [attacks.loc[attacks["confidence"] >= joining.sure, "source"], keys.loc[guessing, "source"]]
+    return pd.concat([source.astype("str") for source in sources]).drop_duplicates()
 
 
 def _parties(attacks: pd.DataFrame, rest: timedelta) -> "NDArray[np.int64]":
@@ -127,7 +152,7 @@ def _links(
     known["strength"] = known["kind"].map(STRENGTH).astype("int64")
     sure = (attacks["confidence"] >= joining.sure).to_numpy()
     spared = ~known["key"].isin(ordinary).to_numpy() | (known["kind"] == "number").to_numpy()
-    telling = known["kind"].isin(["setup", "handwriting"]).to_numpy()
+    telling = known["kind"].isin(["setup", "script", "handwriting"]).to_numpy()
     kept = spared[code] | (telling[code] & sure[of])
     of, code = of[kept], code[kept]
     pair = numbered(party[of], code)
@@ -139,14 +164,51 @@ def _links(
             "end": attacks["end"].take(of).array,
             "prefixed": np.array([_abroad(prefixes) for prefixes in attacks["prefixes"]], np.bool_)[of],
             "served": attacks["outcome"].isin(["rang", "answered"]).to_numpy()[of],
+            "weighty": (attacks["confidence"] >= joining.doubt).to_numpy()[of],
         }
     ).groupby(pair)
     links = grouped.agg(
         party=("party", "first"), code=("code", "first"), start=("start", "min"), end=("end", "max"),
-        prefixed=("prefixed", "any"), served=("served", "any"),
+        prefixed=("prefixed", "any"), served=("served", "any"), weighty=("weighty", "any"),
     )  # fmt: skip
     of_key = known.take(links.pop("code").to_numpy()).set_axis(links.index)
     return pd.concat([of_key, links], axis=1).sort_values(["party", "key"], ignore_index=True)
+
+
+def _telling(links: pd.DataFrame, attacks: pd.DataFrame, party: "NDArray[np.int64]", joining: Joining) -> pd.DataFrame:
+    """Return the links without those of telephones that were given a wrong password.
+
+    Many of one make, each with an account of its own, are a provisioning that went wrong: they share a handwriting. One
+    that is given a new address each day shares all that it has with itself.
+    """
+    doubt = (attacks["confidence"] < joining.sure) & (attacks["kind"] == "password-guessing")
+    erring = links["party"].isin(party[doubt]) & ~links["party"].isin(party[~doubt])
+    account = links["kind"] == "account"
+    together = account & (links.groupby("key")["party"].transform("nunique") > 1)
+    alone = erring & links["kind"].isin(["script", "handwriting"]) & ~links["party"].isin(links.loc[together, "party"])
+    moving = _moving(links[together & erring], attacks, party, joining)
+    return links[~alone & ~(erring & links["party"].isin(moving))].reset_index(drop=True)
+
+
+def _moving(
+    tried: pd.DataFrame, attacks: pd.DataFrame, party: "NDArray[np.int64]", joining: Joining
+) -> "pd.Series[Any]":
+    """Return the parties that are one telephone, which goes on at another address where it stopped at the last.
+
+    It never is at two addresses, lets little time pass between them, and takes its time between tries.
+    """
+    ordered = tried.sort_values(["key", "start"], kind="stable")
+    requests = pd.Series(attacks["messages"].to_numpy()).groupby(party).sum()
+    ordered["lasting"] = ordered["end"] - ordered["start"]
+    ordered["pace"] = ordered["lasting"] / ordered["party"].map(requests)
+    ordered["late"] = ordered["start"] < ordered["end"].groupby(ordered["key"]).shift()
+    keys = ordered.groupby("key").agg(
+        start=("start", "min"), end=("end", "max"), lasting=("lasting", "sum"), pace=("pace", "median"),
+        late=("late", "any"),
+    )  # fmt: skip
+    steady = keys["lasting"] >= joining.there * (keys["end"] - keys["start"])
+    one = keys.index[steady & ~keys["late"] & (keys["pace"] >= pd.Timedelta(joining.patience))]
+    return ordered.loc[ordered["key"].isin(one), "party"]
 
 
 def _abroad(prefixes: list[str]) -> bool:
@@ -164,9 +226,8 @@ def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> 
     for strength in sorted(set(STRENGTH.values())):
         level = links[links["strength"] == strength]
         if strength == STRENGTH["handwriting"]:
-            level = _apart(level, joining.near)
-        elif strength == STRENGTH["account"]:
-            level = _apart(level, joining.turns)
+            pauses = {"account": joining.turns, "script": joining.rest, "handwriting": joining.near}
+            level = pd.concat([_apart(level[level["kind"] == kind], pause) for kind, pause in pauses.items()])
         group, anchored = _place(group, anchored, level)
     return group
 
@@ -224,16 +285,19 @@ def _confirmed(
     """
     sure = attacks["confidence"] >= joining.sure
     company = pd.Series(sure.groupby(group).transform("any").to_numpy(), index=attacks.index)
-    needed = {"number": joining.wanting, "handwriting": joining.writing, "account": joining.trying}
+    needed = {"number": joining.wanting, "account": joining.trying}
+    needed |= dict.fromkeys(("script", "handwriting"), joining.writing)
     calls = links["kind"] == "number"
-    counted = links[(links["prefixed"] | ~calls) & ~links["served"]]
+    counted = links[(links["prefixed"] | ~calls) & ~links["served"] & links["weighty"]]
     shared = counted.groupby(["group", "kind", "key"], observed=True)["party"].nunique().reset_index()
     reached = links[calls & links["served"]].groupby("key")["party"].nunique()
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
     enough = shared["party"] >= shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
     crowd = np.isin(group, shared.loc[enough, "group"].unique())
+    weighty = (attacks["confidence"] >= joining.doubt).to_numpy()
+    backed = pd.Series(party[weighty]).groupby(group[weighty]).nunique().reindex(group, fill_value=0).to_numpy()
     alone = ~sure.groupby(party).transform("any") | (attacks["outcome"] == "breached")
-    return sure | ((company | crowd) & alone)
+    return sure | ((company | crowd) & alone & (weighty | (backed >= joining.sharing)))
 
 
 def _describe(
@@ -297,19 +361,20 @@ def _reasons(links: pd.DataFrame) -> dict[int, list[str]]:
     columns = (shared[name].tolist() for name in ("group", "kind", "value", "party"))
     for group, kind, key, parties in zip(*columns, strict=True):
         value = _shown(kind, key)
-        if (kind == "setup" and (group, value) in leaked) or (kind in ("account", "handwriting") and group in settled):
+        if (kind == "setup" and (group, value) in leaked) or (kind in WEAK and group in settled):
             continue
         if parties == parties_of[group]:
             settled.add(group)
-        sentence = f"{WORDS[kind].format(value)} ({parties:,} sources)"
+        said = WORDS[kind].format(value)
+        sentence = f"{said} ({parties:,} sources)"
         known = reasons.setdefault(group, [])
-        if sentence not in known:
+        if not any(told.startswith(said) for told in known):
             known.append(sentence)
     return reasons
 
 
 def _shown(kind: str, value: str) -> str:
-    if kind == "handwriting":
+    if kind in ("script", "handwriting"):
         return value.partition("@")[2]
     if kind == "setup":
         return value.rpartition("/")[0]

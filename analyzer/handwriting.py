@@ -55,10 +55,13 @@ _NARROWEST = np.array(
 _SHAPES = len(COOKIES) * len(_SIGNS) * (LENGTHS + 2) * 2
 
 
-def handwriting(rows: pd.DataFrame) -> "pd.Categorical[Any]":
-    """Return a digest of how each request is written: its layout, and the shapes of branch, From tag and Call-ID."""
+def handwriting(rows: pd.DataFrame, *, coarse: bool = False) -> "pd.Categorical[Any]":
+    """Return a digest of how each request is written: its layout, and the shapes of branch, From tag and Call-ID.
+
+    Coarse shapes are without alphabets: one in forty hexadecimal numbers of eight digits happens to be decimal.
+    """
     layout, layouts = coded(rows["layout"])
-    shapes = [token_shapes(rows[name]) for name in ("branch", "from_tag", "call_id")]
+    shapes = [token_shapes(rows[name], coarse=coarse) for name in ("branch", "from_tag", "call_id")]
     hands = reduce(lambda hand, shape: hand * _SHAPES + shape, shapes, layout + 1)
     codes, distinct = pd.factorize(hands)
     digests = []
@@ -71,8 +74,11 @@ def handwriting(rows: pd.DataFrame) -> "pd.Categorical[Any]":
     return categorical(alike[codes], pa.array(known, pa.large_string()))
 
 
-def token_shapes(tokens: "pd.Series[Any]") -> "Numbers":
-    """Return the shape of each token as a number: its beginning, alphabet and (unless decimal) length, host apart."""
+def token_shapes(tokens: "pd.Series[Any]", *, coarse: bool = False) -> "Numbers":
+    """Return the shape of each token as a number: its beginning, alphabet and (unless decimal) length, host apart.
+
+    A coarse shape has every token's length, and no alphabet.
+    """
     texts = as_texts(tokens.astype("str").fillna(""))
     if not len(texts):
         return np.empty(0, np.int64)
@@ -88,7 +94,9 @@ def token_shapes(tokens: "pd.Series[Any]") -> "Numbers":
     stops = np.where(hosted, starts + at, stops)
     sign = _alphabets(octets, local, stops)
     length = stops - local - _continued(octets, local, stops)
-    length = np.where((sign <= 1) | (length > LENGTHS), LENGTHS + 1, length)
+    length = np.where((sign <= (0 if coarse else 1)) | (length > LENGTHS), LENGTHS + 1, length)
+    if coarse:
+        sign = np.where(sign > 0, _OTHER, sign)
     return ((cookie * len(_SIGNS) + sign) * (LENGTHS + 2) + length) * 2 + hosted
 
 

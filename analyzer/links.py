@@ -1,8 +1,9 @@
 """What ties attacks together: the link keys of requests, as 'kind:value'.
 
 Kinds, see analyzer.campaigns: number, leak, setup (a leak and a handwriting), token, decoded, identity, account (and
-its target), handwriting (and its target). All but the numbers are taken from the first requests of each bout: a source
-does not change its set-up on the way. Columns are compared as codes; a key is written once for each bout that has it.
+its target), script (a handwriting of no known tool, and the network of its target), handwriting (and its target). All
+but the numbers are taken from the first requests of each bout: a source does not change its set-up on the way.
+Columns are compared as codes; a key is written once for each bout that has it.
 """
 
 import re
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SWEEPING = 8
 """The targets of one bout beyond which it is networks, not hosts, that it has in common with others."""
+KNOWN = 0.6
+"""How sure the recognition of a tool must be for its handwriting to be that of many users."""
 LINKED = 200
 """How many requests of a bout are asked for what ties it to others."""
 
@@ -56,7 +59,8 @@ def link_keys(rows: pd.DataFrame) -> pd.DataFrame:
     (bool: how it is written says nothing).
     """
     first = _First(rows[rows.groupby("bout").cumcount() < LINKED])
-    keys = [*first.leaks(), *first.tokens(), first.decoded(), first.identity(), first.written(_wide(rows))]
+    keys = [*first.leaks(), *first.tokens(), first.decoded(), first.identity()]
+    keys += [first.written(_wide(rows)), *first.script()]
     if "guessed" in rows:
         keys.append(first.account())
     if "number" in rows:
@@ -185,6 +189,22 @@ class _First:
             hand = np.where(self._rows["shy"].to_numpy(), MISSING, hand)
         return _keys(self._bout, "handwriting:", (hand, hands), "@", (target, texts))
 
+    def script(self) -> "list[tuple[Numbers, pa.Array]]":
+        """Return the handwriting of no known tool, with the method and the network asked, of who pretends.
+
+        Everybody can have a known tool; a script is its author's. Who sends one message may have drawn tokens that
+        look like those of a narrower alphabet: so there is a key without alphabets, too.
+        """
+        pretending = pretends(self._rows) & (self._rows["tool_confidence"].fillna(0) < KNOWN).to_numpy()
+        if "shy" in self._rows:
+            pretending &= ~self._rows["shy"].to_numpy()
+        coarse = coded(pd.Series(handwriting(self._rows, coarse=True)))
+        asked = coded(self._rows["method"]), "@", told(self._destination, _network)
+        return [
+            _keys(self._bout, "script:", (np.where(pretending, hand, MISSING), hands), "/", *asked)
+            for hand, hands in (self._hand, coarse)
+        ]
+
     def account(self) -> "tuple[Numbers, pa.Array]":
         """Return the accounts that were guessed at, each with its target.
 
@@ -195,10 +215,29 @@ class _First:
         return _keys(self._bout, "account:", (account, accounts), "@", self._destination, "/", self._hand)
 
 
+def pretends(rows: pd.DataFrame) -> "NDArray[np.bool_]":
+    """Say which requests come from an address of record at an address that is not the sender's.
+
+    From is the caller's own address of record (RFC 3261 8.1.1.3): a stranger's is elsewhere.
+    """
+    source, sources = coded(rows["source"])
+    host, hosts = told(coded(rows["from_host"]), _literal)
+    return (host >= 0) & (host != place(sources, hosts)[source])
+
+
 def _address(text: str) -> str | None:
     """Return the first address in a text."""
     found = _ADDRESS.search(text)
     return found[1] if found else None
+
+
+def _literal(host: str) -> str | None:
+    """Return the address that a host of a SIP URI is, without its port; None for a name."""
+    address = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None
 
 
 def _network(address: str) -> str:

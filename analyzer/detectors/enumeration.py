@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     Truth = NDArray[np.bool_]
 
-_COLUMNS = ("bout", "account", "destination", "method", "level", "accepted", "authorized", "pursued")
+_COLUMNS = ("bout", "account", "destination", "method", "level", "answer", "accepted", "authorized", "pursued")
 LONGEST = 512
 """The characters of a Contact that are searched for a host; who writes more wants to keep us busy."""
+AWAY = (480, 486, 600, 603)
+"""What is answered for a telephone that is there, but busy, away, or declines."""
 _CONTACT = re.compile(r"(?:@|sips?:)([^;>@\s]+)(?:[;>\s]|$)")
 
 
@@ -48,7 +50,7 @@ class Enumeration:
         if asked.empty:
             return ATTACKS.empty()
         owner = numbered(asked["bout"].to_numpy(), codes_of(asked["account"]), codes_of(asked["destination"]))
-        served = asked["accepted"] | asked["authorized"] | asked["pursued"] | (asked["level"] >= RANG)
+        served = asked["accepted"] | asked["authorized"] | asked["pursued"] | (asked["level"] >= RANG) | _met(asked)
         owned = pd.Series(any_in(owner, served.to_numpy()), index=asked.index)
         tried = ~owned & ~asked["method"].isin(["MESSAGE", "NOTIFY"])
         strange, every = per_bout(asked, tried, "account"), per_bout(asked, tried | owned, "account")
@@ -67,6 +69,16 @@ class Enumeration:
         confidence = 0.8 + 0.18 * (strange / self.sure).clip(upper=1)
         rows = rows.assign(found=_different(rows))
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
+
+
+def _met(asked: pd.DataFrame) -> "pd.Series[bool]":
+    """Say which calls found their telephone busy or away, from who is put through to others.
+
+    The callee's end system was contacted successfully (RFC 3261 21.4.18, 21.4.24, 21.6): so it is for carriers.
+    """
+    call = asked["method"] == "INVITE"
+    through = any_in(asked["bout"].to_numpy(), (call & (asked["level"] >= RANG)).to_numpy())
+    return call & through & asked["answer"].isin(AWAY)
 
 
 def _of(rows: pd.DataFrame, bouts: "pd.Series[bool]") -> "pd.Series[bool]":

@@ -46,6 +46,8 @@ class PasswordGuessing:
     """The confidence of refusals that are no attack by themselves: other sources may share the account."""
     doubtful: float = 0.4
     """The same where each try has a Call-ID and a port of its own, but comes too seldom to be sure."""
+    lucky: int = 5
+    """Refusals in a row for one account from which on the credentials accepted after them may be guessed ones."""
     accounts: int = 5
     """Accounts refused and never accepted that are an attack, if most tries are calls of their own."""
     tooled: int = 5
@@ -72,7 +74,7 @@ class PasswordGuessing:
         if runs.empty:
             return ATTACKS.empty()
         guilty = self._guilty(tries, runs)
-        failed = (~runs["accepted"]).groupby(level="bout").sum()
+        failed = (~runs["accepted"] | (runs["refused"] >= self.lucky)).groupby(level="bout").sum()
         guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed))]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
         rows = rows.assign(walking=walking(requests)[rows.index])
@@ -155,7 +157,8 @@ class PasswordGuessing:
         refusals = tries[tries["answer"].isin(REFUSED).fillna(value=False)]
         breached = accepted & ~owned & ((guessed >= 2) | np.isin(_hand(rows), pd.unique(_hand(refusals))))
         wanted = (any_in(guess, rows["authorized"].to_numpy()) | (guessed > 0)) & ~owned
-        refused = rows["authorized"] & (guessed > 0) & ~run["accepted"].fillna(value=False).astype(bool)
+        mistaken = run["accepted"].fillna(value=False).astype(bool) & (guessed < self.lucky)
+        refused = rows["authorized"] & (guessed > 0) & ~mistaken
         return rows[["account"]].assign(breached=breached, guessed=refused)[wanted]
 
 

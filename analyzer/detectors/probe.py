@@ -1,14 +1,20 @@
 """Probes: a stranger who asks once or twice. Nothing by itself; many with something in common are a campaign."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from analyzer.evidence import RANG, REPLIED, describe, dialled_calls
-from analyzer.grouping import any_in, sum_in
+from analyzer.grouping import any_in, codes_of, count_distinct, numbered, sum_in
+from analyzer.links import pretends
 from analyzer.tables import ATTACKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Truth = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +32,12 @@ class Probe:
     """The most requests of a source that only probes."""
     served: float = 0.5
     """The share of calls that are put through from which on a source with several calls is a customer."""
+    few: int = 2
+    """The most requests that are not several."""
     confidence: float = 0.3
     """The confidence of a probe alone: a suspicion."""
+    polite: float = 0.2
+    """The same for who is answered by each of several targets: peers do so too. It confirms nobody else."""
     abroad: float = 0.4
     """The same for a call with an international prefix."""
 
@@ -37,7 +47,9 @@ class Probe:
         customer = requests["accepted"] | requests["authorized"] | requests["pursued"] | requests["from_server"]
         insisting = requests["repeated"].to_numpy() & (level < RANG)
         size = np.bincount(bout)[bout] if len(bout) else bout
-        watching = (level == REPLIED) & (size > 1)
+        destination = codes_of(requests["destination"]).astype(np.int64)
+        targets = count_distinct(bout, destination, int(bout.max(initial=0)) + 1)[bout]
+        watching = (level == REPLIED) & (size > targets)
         probing = ~any_in(bout, customer.to_numpy() | insisting | watching) & (size <= self.most)
         if not probing.any():
             return ATTACKS.empty()
@@ -47,15 +59,13 @@ class Probe:
         served = level >= RANG
         reached = sum_in(bout, served) / size
         served[led.index] = False
-        probing &= ~any_in(bout, served) & ((reached < self.served) | (size == 1))
+        probing &= ~any_in(bout, served) & ((reached < self.served) | (size <= self.few))
         rows = requests[probing]
         if rows.empty:
             return ATTACKS.empty()
+        confidence = self._confidence(rows, size[rows.index], led)
         rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))
-        # One OPTIONS that is answered is what many peers of one make send: how it is written says nothing then.
-        rows = rows.assign(shy=(rows["level"] == REPLIED) & rows["uri_user"].isna())
-        confidence = pd.Series(self.confidence, index=rows["bout"].unique())
-        confidence[led.loc[led["abroad"] & led["bout"].isin(rows["bout"]), "bout"].unique()] = self.abroad
+        rows = rows.assign(shy=_mute(rows, size[rows.index]))
         dialling = set(led.loc[led["abroad"], "bout"])
         calling = rows["bout"].isin(dialling)
         found = [
@@ -67,3 +77,25 @@ class Probe:
             if len(part)
         ]
         return pd.concat(found)
+
+    def _confidence(self, rows: pd.DataFrame, size: "NDArray[np.int64]", led: pd.DataFrame) -> "pd.Series[float]":
+        """Return the confidence of each bout; the calls in led have a prefix."""
+        polite = rows.loc[(rows["level"] == REPLIED).to_numpy() & (size > 1), "bout"].unique()
+        confidence = pd.Series(self.confidence, index=rows["bout"].unique())
+        confidence[polite] = self.polite
+        confidence[led.loc[led["abroad"] & led["bout"].isin(rows["bout"]), "bout"].unique()] = self.abroad
+        return confidence
+
+
+def _mute(rows: pd.DataFrame, size: "NDArray[np.int64]") -> "Truth":
+    """Say how which requests are written tells nothing about who sent them.
+
+    One OPTIONS that is answered is what many peers of one make send. A call from an address of record elsewhere is
+    what SIP is for. A telephone registers again and again; a scanner asks each target, or account, once.
+    """
+    alone = ((rows["level"] == REPLIED) & rows["uri_user"].isna()).to_numpy() & (size == 1)
+    caller = (rows["method"] == "INVITE").to_numpy() & ~pretends(rows)
+    register = (rows["method"] == "REGISTER").to_numpy()
+    again = numbered(rows["bout"].to_numpy(), codes_of(rows["destination"]), codes_of(rows["account"]))
+    insisting = any_in(rows["bout"].to_numpy(), register & (sum_in(again, register) > 1))
+    return alone | caller | insisting
