@@ -90,7 +90,7 @@ def analyze(  # noqa: PLR0913
     from analyzer.campaigns import join_campaigns, prowlers
     from analyzer.detectors import find_attacks
     from analyzer.detectors.fuzzing import mark_flaws
-    from analyzer.evidence import opening_requests, ordinary_keys
+    from analyzer.evidence import mark_cut, opening_requests, ordinary_keys
     from analyzer.places import load_places, place_sources
     from analyzer.sources import judge_sources
     from analyzer.strays import remark_strays
@@ -109,7 +109,7 @@ def analyze(  # noqa: PLR0913
     messages = reading.messages
     if on_messages is not None:
         on_messages(messages)
-    opening = mark_flaws(opening_requests(messages), reading.anomalies)
+    opening = mark_cut(mark_flaws(opening_requests(messages), reading.anomalies), reading.anomalies)
     found = find_attacks(messages, detectors, requests=opening)
     ordinary = ordinary_keys(opening, prowlers(found)) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)

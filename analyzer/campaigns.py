@@ -19,6 +19,7 @@ import pandas as pd
 
 from analyzer.dialling import leads_abroad
 from analyzer.grouping import coded, numbered, words
+from analyzer.links import in_household
 from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def _confirmed(
 
     A suspicion of a party that has a sure attack adds nothing, unless it is a breach. Who is put through, or dials a
     number without a prefix that leads abroad, joins a campaign but confirms none: any carrier may call. Nor is a number
-    wanted that most reach.
+    wanted that most reach. An address from the factory of a router confirms no more than a handwriting does.
     """
     sure = attacks["confidence"] >= joining.sure
     company = pd.Series(sure.groupby(group).transform("any").to_numpy(), index=attacks.index)
@@ -292,7 +293,10 @@ def _confirmed(
     shared = counted.groupby(["group", "kind", "key"], observed=True)["party"].nunique().reset_index()
     reached = links[calls & links["served"]].groupby("key")["party"].nunique()
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
-    enough = shared["party"] >= shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
+    needs = shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
+    homely = (shared["kind"] == "setup").to_numpy(dtype=np.bool_, copy=True)
+    homely[homely] = [in_household(key[len("setup:") :].rpartition("/")[0]) for key in shared.loc[homely, "key"]]
+    enough = shared["party"] >= needs.mask(homely, joining.writing)
     crowd = np.isin(group, shared.loc[enough, "group"].unique())
     weighty = (attacks["confidence"] >= joining.doubt).to_numpy()
     backed = pd.Series(party[weighty]).groupby(group[weighty]).nunique().reindex(group, fill_value=0).to_numpy()

@@ -5,8 +5,10 @@ which only follow up. All opening requests of one source without a rest between 
 judge bouts, and `describe()` turns the rows that convinced them into rows of the attacks table.
 """
 
+import re
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,17 +17,21 @@ import pyarrow as pa
 
 from analyzer.dialling import Dialled, leads_abroad, take_apart
 from analyzer.grouping import (
+    MISSING,
     any_in,
     categorical,
     coded,
     codes_of,
+    count_distinct,
     lists,
     merged,
     numbered,
     pairs,
+    place,
     runs,
     sort_ranks,
     sorted_lists,
+    told,
 )
 from analyzer.links import link_keys
 from analyzer.sip.transactions import CHALLENGES
@@ -63,10 +69,10 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "time", "capture", "packet", "transport", "source", "source_port", "destination", "destination_port", "method",
-    "uri", "uri_user", "from_name", "from_user", "from_host", "from_tag", "to_user", "call_id", "cseq", "via_host",
-    "branch", "contact", "expires", "user_agent", "subject", "authorized", "auth_user", "layout", "sdp_origin",
-    "sdp_session", "media", "tool", "tool_confidence", "tag_target", "tag_account", "tag_password", "answer",
-    "answer_packet", "rang", "repeated", "pursued", "from_server",
+    "uri", "uri_user", "from_name", "from_user", "from_host", "from_tag", "to_user", "to_host", "call_id", "cseq",
+    "via_host", "branch", "contact", "expires", "user_agent", "subject", "authorized", "auth_user", "layout",
+    "sdp_origin", "sdp_session", "media", "tool", "tool_confidence", "tag_target", "tag_account", "tag_password",
+    "answer", "answer_packet", "rang", "repeated", "pursued", "from_server",
 )  # fmt: skip
 _TELLING = ("bout", "level", "time", "capture", "packet", "source", "answer_packet")
 
@@ -77,7 +83,8 @@ def opening_requests(messages: pd.DataFrame, *, rest: timedelta = REST) -> pd.Da
     Beside columns of the messages table:
     `bout` (int64) numbers the bouts; `account` (category) is whose account it is about: the To user of a
     REGISTER, the request-URI's user otherwise; `level` (int8) is the outcome, an index of OUTCOMES;
-    `accepted` (bool): credentials, or a REGISTER without, were accepted.
+    `accepted` (bool): credentials, or a REGISTER without, were accepted; `mute` (bool): no answer was captured,
+    though its source proves to have had some: what became of it is not known.
     """
     opening = messages["status"].isna() & messages["method"].notna() & ~messages["in_dialog"]
     opening &= ~messages["method"].isin(FOLLOW_UPS)
@@ -96,7 +103,105 @@ def opening_requests(messages: pd.DataFrame, *, rest: timedelta = REST) -> pd.Da
         account=merged(requests["uri_user"], requests["to_user"], own),
         level=_level(requests, success.to_numpy()),
         accepted=success & (requests["authorized"] | register),
+        mute=_mute(messages)[rows[order]],
     )
+
+
+def _mute(messages: pd.DataFrame) -> "Truth":
+    """Say which requests went to a server of which the source had answers, as it shows, and the capture has none.
+
+    Who sends credentials had a nonce, who hangs up had a call (RFC 3261 22.2, 15.1.1): only the way to the server
+    was captured.
+    """
+    (source, names), (destination, others) = coded(messages["source"]), coded(messages["destination"])
+    width = len(names) + len(others) + 1
+    there = place(names, others)[source] + 1
+    here = place(others, names)[destination] + 1
+    request = messages["status"].isna().to_numpy()
+    way = np.where(request, (source + 1) * width + destination + 1, here * width + there)
+    heard = pd.Index(pd.unique(way[~request & (here > 0) & (there > 0)]))
+    telling = request & (messages["authorized"].to_numpy() | (messages["in_dialog"] & (messages["method"] == "BYE")))
+    mute = pd.Index(pd.unique(way[telling & (source >= 0) & (destination >= 0)])).difference(heard)
+    if mute.empty:
+        return np.zeros(len(messages), np.bool_)
+    return request & pd.Index(way).isin(mute)
+
+
+def knows_domain(requests: pd.DataFrame) -> "Truth":
+    """Say which requests name one domain in request-URI, To and From: a telephone that was set up by its provider.
+
+    Scanners walk through addresses and have at best the name of one host.
+    """
+    domain, domains = told(coded(requests["uri"]), _domain)
+    named = domain >= 0
+    for name in ("to_host", "from_host"):
+        host, hosts = told(coded(requests[name]), _bare_host)
+        named &= place(hosts, domains)[host] == domain
+    return named
+
+
+_DOMAIN = re.compile(r"sips?:(?:[^@;?>]*@)?([A-Z0-9-]+(?:\.[A-Z0-9-]+)*\.[A-Z]{2,63})(?=[.:;?>]|$)", re.IGNORECASE)
+
+
+def _domain(uri: str) -> str | None:
+    found = _DOMAIN.match(uri)
+    return found[1].lower() if found else None
+
+
+def _bare_host(host: str) -> str:
+    return host.partition(":")[0].lower()
+
+
+TESTERS = ("SIPp",)
+"""Tools that load one's own servers."""
+
+
+def rehearsed(requests: pd.DataFrame) -> "Truth":
+    """Say which requests are a load test's: of such a tool, between addresses of one private network.
+
+    Where neither side is a public address nobody needs SIPp to attack: it is what laboratories use.
+    """
+    tested = requests["tool"].isin(TESTERS).to_numpy(dtype=np.bool_, copy=True)
+    if not tested.any():
+        return tested
+    rows = np.flatnonzero(tested)
+    networks = [told(coded(requests[name].take(rows)), _private) for name in ("source", "destination")]
+    (here, texts), (there, others) = networks
+    tested[rows] = (here >= 0) & (place(texts, others)[here] == there)
+    return tested
+
+
+def is_private(address: str) -> bool:
+    """Say whether an address is of a private network (RFC 1918, RFC 4193), or the host's own."""
+    return _private(address) is not None
+
+
+def _private(address: str) -> str | None:
+    """Return the private network of an address, as wide as RFC 1918 and RFC 4193 make them."""
+    return next((str(network) for network in _INSIDE if _within(address, network)), None)
+
+
+def _within(address: str, network: "IPv4Network | IPv6Network") -> bool:
+    try:
+        return ip_address(address) in network
+    except ValueError:
+        return False
+
+
+_INSIDE = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128"))
+)
+
+
+def mark_cut(requests: pd.DataFrame, anomalies: pd.DataFrame) -> pd.DataFrame:
+    """Return opening requests with those mute, too, that have no answer and of which the recorder kept a part only."""
+    cut = anomalies[anomalies["reason"] == "cut by snap length"]
+    if cut.empty:
+        return requests
+    capture = requests["capture"].cat.categories.get_indexer(pd.Index(cut["capture"].astype("str")))
+    packets = pd.MultiIndex.from_arrays([capture, cut["packet"].to_numpy()])
+    shown = pd.MultiIndex.from_arrays([requests["capture"].cat.codes.to_numpy(), requests["packet"].to_numpy()])
+    return requests.assign(mute=requests["mute"] | (shown.isin(packets) & requests["answer"].isna().to_numpy()))
 
 
 def _times(rows: pd.DataFrame) -> "NDArray[np.datetime64]":
@@ -163,6 +268,37 @@ def _spread(texts: list[str], at: "Numbers") -> "pd.Categorical[Any]":
     """Return the texts at each place as a category."""
     codes, words = coded(pd.Series(texts, dtype="str"))
     return categorical(codes[at], words)
+
+
+def delivered(requests: pd.DataFrame) -> "Truth":
+    """Say which requests are calls that a carrier delivers: ever other callers, each a telephone number, one form.
+
+    A carrier hands over calls to the numbers of a customer, also to those that nobody has: always in one form of
+    number, without a prefix that leads abroad. Who looks for a way out varies the prefix and has one caller.
+    """
+    rows = np.flatnonzero((requests["method"] == "INVITE").to_numpy() & requests["uri_user"].notna().to_numpy())
+    found = np.zeros(len(requests), np.bool_)
+    calls = requests.take(rows)
+    called, caller = (told(coded(calls[name]), _form)[0] for name in ("uri_user", "from_user"))
+    bout = calls["bout"].to_numpy()
+    size = int(bout.max(initial=0)) + 1
+    same = (calls["uri_user"].astype("str") == calls["from_user"].astype("str")).to_numpy()
+    whole = (called >= 0) & (caller >= 0) & ~same
+    forms = count_distinct(bout, called, size)
+    who = count_distinct(bout, np.where(whole, coded(calls["from_user"])[0], MISSING), size)
+    many = count_distinct(bout, coded(calls["call_id"])[0], size)
+    carrier = (forms <= 1) & (who >= 0.5 * many) & (np.bincount(bout[~whole], minlength=size) == 0)
+    found[rows] = carrier[bout]
+    return found
+
+
+def _form(number: str) -> str | None:
+    """Return in what form a telephone number is written: '+', national ('0') or plain; of others nothing."""
+    found = _NUMBER.fullmatch(number)
+    return found[1] if found else None
+
+
+_NUMBER = re.compile(r"(\+|0(?!0)|(?![0+]))[0-9]{8,15}")
 
 
 def per_bout(requests: pd.DataFrame, mask: "pd.Series[bool]", column: str) -> "pd.Series[Any]":

@@ -41,6 +41,17 @@ _DEFAULTS = {"1.1.1.1", "127.0.0.1", "127.0.1.1", "0.0.0.0", "255.255.255.255"} 
 """Addresses that tools and hosts write when they know no better: they tie nobody to anybody."""
 _BUILT_IN = {"192.168.1.9", "192.168.1.45"}
 """Addresses that came with a tool (sundayddr, Mr.SIP): they tie its users only together with their handwriting."""
+_HOUSEHOLD = tuple(
+    map(
+        ip_network,
+        (
+            "192.168.0.0/23", "192.168.2.0/24", "192.168.8.0/24", "192.168.10.0/24", "192.168.43.0/24",
+            "192.168.50.0/24", "192.168.86.0/24", "192.168.88.0/24", "192.168.100.0/24", "192.168.178.0/24",
+            "10.0.0.0/23", "10.1.1.0/24", "172.16.0.0/23", "172.17.0.0/24", "172.20.10.0/28",
+        ),
+    )
+)  # fmt: skip
+"""Networks that routers, hot spots and containers have from the factory: many who have never met live in them."""
 _FIXED = {"3206210844", "70c00e8c", "root", "foo"}
 """Tokens that are the same in every copy of a tool (svcrack, Metasploit, nmap): they tie nobody to anybody."""
 _COMMON_NAMES = {
@@ -132,7 +143,7 @@ class _First:
             row, hosts = row[foreign], hosts[foreign]
         leaked, hosts = told((hosts, texts), lambda host: host if _tells(host) else None), texts
         hand, hands = self._hand
-        own_set_up = told(leaked, lambda host: None if host in _BUILT_IN else host)
+        own_set_up = told(leaked, lambda host: None if host in _BUILT_IN or in_household(host) else host)
         bout = self._bout[row]
         return [_keys(bout, "leak:", own_set_up), _keys(bout, "setup:", leaked, "/", (hand[row], hands))]
 
@@ -253,6 +264,15 @@ def _tells(host: str) -> bool:
     except ValueError:
         return False
     return host not in _DEFAULTS and not (address.is_loopback or address.is_unspecified or address.is_multicast)
+
+
+def in_household(host: str) -> bool:
+    """Say whether an address is one that many networks have from the factory."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _HOUSEHOLD)
 
 
 def _is_made_up(user: str) -> bool:

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyzer.evidence import between, opening_requests
+from analyzer.evidence import TESTERS, between, opening_requests
 from analyzer.grouping import MISSING, coded, count_distinct, merged, runs, sorted_lists, words
 from analyzer.sip.hashing import ABSENT, Hasher, number_hashes
 from analyzer.tables import SOURCES
@@ -132,15 +132,23 @@ def _accusation(attacks: pd.DataFrame) -> "pd.Series[str]":
     return runs(table["source"].to_numpy(), table["words"].tolist()).map("; ".join)
 
 
+CENTRE = 100
+"""The calls to ever other numbers that make a call centre."""
+PEOPLE = 3
+"""The accounts of one address that make an office or a trunk of it."""
+
+
 def _innocence(requests: pd.DataFrame) -> "pd.Series[str]":
     """Return, for each source of opening requests, what its traffic is, in words."""
     requests = requests[requests["source"].notna()]
     who, names = _sources(requests)
     size = len(names)
-    account = requests["account"].cat.codes.to_numpy().astype(np.int64)
+    owner = merged(requests["to_user"], requests["auth_user"], requests["auth_user"].notna().to_numpy())
+    account = owner.codes.astype(np.int64)
     answer = requests["answer"].to_numpy(dtype=np.int64, na_value=0)
     accepted, authorized = requests["accepted"].to_numpy(), requests["authorized"].to_numpy()
-    invite = (requests["method"] == "INVITE").to_numpy()
+    method = {name: (requests["method"] == name).to_numpy() for name in ("INVITE", "REGISTER", "OPTIONS", "MESSAGE")}
+    invite = method["INVITE"]
     success = between(requests["answer"], 200, 299).to_numpy()
     call = np.full(len(requests), MISSING, np.int64)
     hashes = Hasher().column(requests["call_id"].take(np.flatnonzero(invite)))
@@ -152,35 +160,93 @@ def _innocence(requests: pd.DataFrame) -> "pd.Series[str]":
     def any_of(mask: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
         return np.bincount(who[mask], minlength=size) > 0
 
+    asking = method["REGISTER"] & ~authorized & ~accepted
     facts = pd.DataFrame(
         {
             "server": any_of(requests["from_server"].to_numpy()),
             "registered": distinct(account, accepted & authorized),
-            "refused": distinct(account, authorized & np.isin(answer, (401, 403, 407))),
-            "watch": ~any_of((requests["method"] != "OPTIONS").to_numpy()),
+            "refused": distinct(account, authorized & np.isin(answer, (401, 403, 407)) & ~invite),
+            "uncalled": distinct(call, authorized & invite & (answer >= 400) & ~np.isin(answer, (480, 486, 487))),
+            "rejected": distinct(account, asking & (answer >= 300) & (answer < 500) & ~np.isin(answer, (401, 407))),
+            "overloaded": distinct(account, asking & (answer >= 500)),
+            "challenged": distinct(account, asking & np.isin(answer, (401, 407))),
+            "unheard": distinct(account, asking & (answer == 0) & ~requests["mute"].to_numpy()),
+            "watch": ~any_of(~method["OPTIONS"]),
+            "watched": distinct(coded(requests["destination"])[0], method["OPTIONS"]),
             "calls": distinct(call, invite),
             "talks": distinct(call, invite & success),
+            "numbers": distinct(coded(requests["uri_user"])[0], invite),
+            "callers": distinct(coded(requests["from_user"])[0], invite),
+            "texts": distinct(coded(requests["call_id"])[0], method["MESSAGE"]),
             "served": any_of(accepted),
+            "tested": any_of(requests["tool"].isin(TESTERS).to_numpy(dtype=np.bool_)),
+            "mute": any_of(requests["mute"].to_numpy()),
         }
     )
-    # Thousands of sources have the same facts: each is put into words once.
-    number = facts.groupby(list(facts.columns), sort=False).ngroup().to_numpy()
-    told = np.array([_fact_words(fact) for fact in facts.drop_duplicates().itertuples()], object)
-    return pd.Series(told[number], index=words(names), dtype="str")
+    return pd.Series([_fact_words(fact) for fact in facts.itertuples()], index=words(names), dtype="str")
 
 
 def _fact_words(fact: Any) -> str:  # noqa: ANN401
     facts = []
+    if fact.tested:
+        facts.append("a load test")
     if fact.server:
         facts.append("a server: it challenges or registers others")
     if fact.registered:
-        facts.append(f"credentials accepted for {fact.registered:,} account{'s' if fact.registered > 1 else ''}")
-    elif fact.refused:
-        facts.append("credentials refused, at the pace and in the manner of a telephone: a wrong password")
+        facts.append(f"credentials accepted for {_count(fact.registered, 'account')}{_place(fact)}")
     elif fact.served:
         facts.append("registered without credentials")
-    if fact.watch:
+    facts += _failures(fact)
+    if fact.watch and fact.watched > PEOPLE:
+        facts.append(f"keeps alive or monitors {fact.watched:,} servers with OPTIONS")
+    elif fact.watch:
         facts.append("keeps alive with OPTIONS")
-    if fact.calls:
-        facts.append(f"{fact.calls:,} call{'s' if fact.calls > 1 else ''}, {fact.talks:,} answered")
+    facts += _calling(fact)
+    if fact.texts:
+        facts.append(f"{_count(fact.texts, 'text message')}")
+    if fact.mute:
+        facts.append("answers to it were not captured, or in part")
     return "; ".join(facts) or "nothing that a scanner does"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
+def _place(fact: Any) -> str:  # noqa: ANN401
+    return ": an office or a trunk" if fact.registered >= PEOPLE and not fact.tested else ""
+
+
+def _failures(fact: Any) -> list[str]:  # noqa: ANN401
+    """Say what fails about registrations, and whose fault it looks like."""
+    if fact.registered:
+        some = f"; for {fact.refused:,} refused at times: a wrong or an old password" if fact.refused else ""
+        return [some.removeprefix("; ")] if some else []
+    if fact.refused:
+        crowd = f" for {fact.refused:,} accounts" if fact.refused >= PEOPLE else ""
+        return [f"credentials refused{crowd}, at the pace and in the manner of a telephone: a wrong password"]
+    if fact.uncalled:
+        return ["calls refused in spite of credentials: a wrong password, no credit or no route"]
+    for number, why in (
+        (fact.rejected, "refused: closed or unknown to the server"),
+        (fact.overloaded, "turned away: the server is overloaded or at fault"),
+        (fact.challenged, "challenged, and no credentials: a telephone without its password"),
+        (fact.unheard, "without an answer: the server is down or elsewhere"),
+    ):
+        if number:
+            return [f"asks for {_count(number, 'account')} of its own, {why}"]
+    return []
+
+
+def _calling(fact: Any) -> list[str]:  # noqa: ANN401
+    """Say how many calls there are, and who makes so many."""
+    if not fact.calls:
+        return []
+    said = f"{_count(fact.calls, 'call')}, {fact.talks:,} answered"
+    if fact.calls < CENTRE or fact.tested or fact.server:
+        return [said]
+    if 2 * fact.callers >= fact.calls:
+        return [said + ": a trunk that hands over the calls of many"]
+    if 2 * fact.numbers >= fact.calls:
+        return [said + ": a call centre or a trunk"]
+    return [said]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import REFUSED, describe, walking
+from analyzer.evidence import REFUSED, describe, knows_domain, rehearsed, walking
 from analyzer.grouping import any_in, coded, codes_of, count_distinct, merged, numbered, sum_in
 from analyzer.tables import ATTACKS
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "bout", "time", "account", "auth_user", "authorized", "repeated", "accepted", "answer", "call_id", "source_port",
-    "cseq", "tag_password", "tool_confidence", "layout",
+    "cseq", "tag_password", "tool_confidence", "layout", "method", "uri", "uri_user", "to_host", "from_host",
+    "tool", "source", "destination",
 )  # fmt: skip
 
 
@@ -67,7 +68,8 @@ class PasswordGuessing:
         rows = requests.loc[~requests["from_server"], list(_COLUMNS)]
         account = merged(rows["account"], rows["auth_user"], rows["auth_user"].notna().to_numpy())
         rows = rows.assign(account=account, guess=numbered(rows["bout"].to_numpy(), account.codes))
-        tries = rows[rows["authorized"] & rows["account"].notna() & ~rows["repeated"]]
+        tries = rows[rows["authorized"] & rows["account"].notna() & ~rows["repeated"] & ~rehearsed(rows)]
+        tries = tries[~self._calling(tries)]
         if tries.empty:
             return ATTACKS.empty()
         runs = self._runs(tries)
@@ -75,7 +77,8 @@ class PasswordGuessing:
             return ATTACKS.empty()
         guilty = self._guilty(tries, runs)
         failed = (~runs["accepted"] | (runs["refused"] >= self.lucky)).groupby(level="bout").sum()
-        guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed))]
+        set_up = pd.Series(knows_domain(tries)).groupby(tries["bout"].to_numpy()).any().reindex(failed.index)
+        guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed) & ~set_up)]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
         rows = rows.assign(walking=walking(requests)[rows.index])
         alike = _lucky(rows[~rows["bout"].isin(guilty.index)])
@@ -86,6 +89,16 @@ class PasswordGuessing:
         confidence = _confidence(runs).where(guilty, self.suspect).mask(~guilty & restless, self.doubtful)
         confidence = confidence.reindex(rows["bout"].unique(), fill_value=self.suspect)
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
+
+    def _calling(self, tries: pd.DataFrame) -> "NDArray[np.bool_]":
+        """Say which tries are calls to ever other numbers: a customer whose calls are refused, and goes on calling.
+
+        Who guesses with INVITE (RFC 3261 22.3) has no use for many numbers.
+        """
+        call = (tries["method"] == "INVITE").to_numpy()
+        guess = numbered(tries["guess"].to_numpy())
+        called = count_distinct(guess, np.where(call, coded(tries["uri_user"])[0], -1), len(tries))[guess]
+        return call & (called >= self.fresh * sum_in(guess, call)) & (called > 1)
 
     def _runs(self, tries: pd.DataFrame) -> pd.DataFrame:
         """Return, for each bout, the index, and account: refusals, the longest run of them, its pace, calls, success.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import RANG, REPLIED, describe, dialled_calls
+from analyzer.evidence import RANG, REPLIED, describe, dialled_calls, knows_domain
 from analyzer.grouping import any_in, codes_of, count_distinct, numbered, sum_in
 from analyzer.links import pretends
 from analyzer.tables import ATTACKS
@@ -22,7 +22,8 @@ class Probe:
     """A source that asks a few times, is given nothing, and does not come back with credentials.
 
     Where the sources of an attack never repeat (Sality: three million), no source does enough to be noticed. Each
-    is a suspicion here, and analyzer.campaigns decides on what many of them share.
+    is a suspicion here, and analyzer.campaigns decides on what many of them share. Who asks the server by its name
+    was once set up to do so.
     """
 
     kind: ClassVar[str] = "probe"
@@ -45,6 +46,7 @@ class Probe:
         """Return one suspicion for each bout that only probes."""
         bout, level = requests["bout"].to_numpy(), requests["level"].to_numpy()
         customer = requests["accepted"] | requests["authorized"] | requests["pursued"] | requests["from_server"]
+        customer |= requests["mute"] | knows_domain(requests)
         insisting = requests["repeated"].to_numpy() & (level < RANG)
         size = np.bincount(bout)[bout] if len(bout) else bout
         destination = codes_of(requests["destination"]).astype(np.int64)

@@ -21,7 +21,8 @@ class Sweep:
     """Many targets were asked once or twice each, and few of them know the source.
 
     A server that looks after its telephones asks the same targets again and again, and they answer; a sweep
-    asks each target once, and most are silent or refuse.
+    asks each target once, and most are silent or refuse. A server whose telephones are away asks each for its own
+    user, and again.
     """
 
     kind: ClassVar[str] = "sweep"
@@ -35,6 +36,10 @@ class Sweep:
     """The share of targets that accept the source from which on it is a customer."""
     sure: int = 40
     """The number of targets at which the confidence is highest."""
+    named: float = 0.8
+    """Different users per target from which on, if each is asked for again, a server asks its own telephones."""
+    insistent: float = 2.0
+    """Requests per target, retransmissions among them, from which on it is asked for again."""
 
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout that visits enough strangers."""
@@ -53,6 +58,9 @@ class Sweep:
             return ATTACKS.empty()
         steady = _steady(asked[fresh])
         swept &= ~steady.reindex(swept.index, fill_value=False)
+        named = per_bout(asked, ~welcome, "account") >= self.named * cold
+        again = asked.groupby("bout").size() >= self.insistent * total
+        swept &= ~(named & again)
         rows = requests[asked["bout"].isin(swept.index[swept]).reindex(requests.index, fill_value=False)]
         if rows.empty:
             return ATTACKS.empty()

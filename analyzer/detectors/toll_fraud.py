@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import CHALLENGED, RANG, describe, dialled_calls, per_bout
-from analyzer.grouping import codes_of, count_distinct, numbered
+from analyzer.dialling import leads_abroad
+from analyzer.evidence import CHALLENGED, RANG, delivered, describe, dialled_calls, per_bout
+from analyzer.grouping import any_in, codes_of, count_distinct, numbered
+from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS
 
 if TYPE_CHECKING:
@@ -43,13 +45,14 @@ class TollFraud:
         calls = dialled_calls(requests)
         if calls.empty:
             return ATTACKS.empty()
-        asked = requests[["uri_user", "level", "authorized", "pursued"]].loc[calls.index]
+        asked = requests[["uri_user", "level", "authorized", "pursued", "mute"]].loc[calls.index]
         calls = calls.assign(uri_user=asked["uri_user"])
         customer = self._customers(requests)[calls["bout"].to_numpy()]
         wanted = numbered(calls["bout"].to_numpy(), codes_of(calls["number"]))
         prefixes = count_distinct(wanted, codes_of(calls["prefix"]).astype(np.int64), len(calls))[wanted]
         varied = prefixes >= np.where(customer, self.customer_prefixes, self.prefixes)
-        refused = (asked["level"] < RANG) & ~asked["authorized"] & ~asked["pursued"] & ~customer
+        known = asked["mute"] | asked["authorized"] | asked["pursued"] | customer
+        refused = (asked["level"] < RANG) & ~known & ~self._carried(requests, calls)
         abroad = per_bout(calls, refused & calls["abroad"], "uri_user")
         insisting = (abroad >= self.refused) & (abroad >= self.share * per_bout(calls, refused | True, "uri_user"))
         guilty = pd.Series(varied).groupby(calls["bout"].to_numpy()).any() | insisting
@@ -61,10 +64,21 @@ class TollFraud:
         rows = requests.loc[rows.index].assign(number=rows["number"], prefix=rows["prefix"])
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence, accounts="from_user")
 
+    def _carried(self, requests: pd.DataFrame, calls: pd.DataFrame) -> "NDArray[np.bool_]":
+        """Say which calls a carrier delivers: no prefix of its own leads abroad."""
+        foreign = calls["prefix"].map(leads_abroad).astype(bool).to_numpy()
+        return delivered(requests.loc[calls.index]) & ~any_in(calls["bout"].to_numpy(), foreign)
+
     def _customers(self, requests: pd.DataFrame) -> "NDArray[np.bool_]":
-        """Say of each bout, by its number, whether its credentials were accepted, and not after guessing them."""
-        refused = requests["authorized"] & requests["level"].le(CHALLENGED) & requests["answer"].notna()
+        """Say of each bout, by its number, whether its credentials were accepted, and not after guessing them.
+
+        A call that is refused with its credentials is refused for its number (no route, no credit, busy) unless it is
+        challenged again. Whose answers were not captured may be a customer.
+        """
+        register = requests["method"] == "REGISTER"
+        refused = requests["authorized"] & requests["answer"].isin(CHALLENGES).fillna(value=False)
+        refused |= requests["authorized"] & register & requests["level"].le(CHALLENGED) & requests["answer"].notna()
         bout = requests["bout"].to_numpy()
         thefts = np.bincount(bout[refused], minlength=int(bout.max(initial=0)) + 1)
-        accepted = np.bincount(bout[requests["accepted"]], minlength=len(thefts)) > 0
+        accepted = np.bincount(bout[requests["accepted"] | requests["mute"]], minlength=len(thefts)) > 0
         return accepted & (thefts < self.thefts)
