@@ -10,6 +10,10 @@ ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
 CAPTURES = ROOT / "captures"
 
+APART = ("sh", "-c", '"$@"; exit $?', "sh")
+"""Put before a command whose peak of memory is asked for: what replaces a process inherits its peak, and a shell that
+starts the command and waits for it is small."""
+
 
 def need(present, what):
     """Skip the test that calls this unless present; fail it where everything is promised to be there."""

@@ -163,7 +163,9 @@ from analyzer.sip import _kernels
 data = np.frombuffer(b"one two one " + 40 * b"-", np.uint8)
 starts, lengths, codes = np.array([0, 4, 8]), np.full(3, 3), np.zeros(3, np.int32)
 slots, hashes, offsets = np.full(8, -1, np.int32), np.zeros(4, np.uint64), np.zeros(5, np.int64)
-count = _kernels.encode(data, starts, lengths, codes, slots, hashes, offsets, np.zeros(99, np.uint8), 0)
+recent = np.full(_kernels.RECENT, -1, np.int32)
+store = np.zeros(99, np.uint8)
+count = _kernels.encode(data, starts, lengths, codes, slots, hashes, offsets, store, recent, 0)
 assert (count, codes.tolist()) == (2, [0, 1, 0])
 print(compiled._leaves_parts())
 """

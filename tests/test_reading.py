@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from needs import CAPTURES, ROOT
+from needs import APART, CAPTURES, ROOT
 
 from analyzer import reading
 from analyzer.engines import ENGINES
@@ -298,7 +298,7 @@ def test_memory_is_bounded(tmp_path):
     many_messages(tmp_path / "many.pcap", 200_000)
     read_captures(SWEEP)  # compiles what is not yet
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "few.pcap", tmp_path / "many.pcap"],
+        [*APART, sys.executable, "-c", code, tmp_path / "few.pcap", tmp_path / "many.pcap"],
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
     (few, before), (many, after) = json.loads(done.stdout)

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz import mutate, seeds
+from tests.needs import APART
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("capture", "sip", "stream")
@@ -45,7 +46,7 @@ def mutate_for(seconds, seed, folder, count=1 << 30):
     checked = environment(NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(checked_cache()))
     command = [sys.executable, "-m", "tests.fuzz.mutation", "--seed", seed, "--seconds", seconds, "--count", count]
     done = subprocess.run(
-        [*map(str, command), "--folder", str(folder)], cwd=ROOT, env=checked, capture_output=True, text=True,
+        [*APART, *map(str, command), "--folder", str(folder)], cwd=ROOT, env=checked, capture_output=True, text=True,
         timeout=seconds + COMPILE_SECONDS, check=False,
     )  # fmt: skip
     lines = done.stdout.splitlines()
@@ -60,7 +61,7 @@ def search(target, seconds, seed, folder):
     corpus = folder / f"{target}-seeds"
     write_seeds(target, corpus)
     command = [
-        sys.executable, "-m", "tests.fuzz.coverage", target, f"-max_total_time={int(seconds)}", f"-seed={seed}",
+        *APART, sys.executable, "-m", "tests.fuzz.coverage", target, f"-max_total_time={int(seconds)}", f"-seed={seed}",
         "-timeout=10", "-rss_limit_mb=1200", "-max_len=4096", "-print_final_stats=1",
         f"-artifact_prefix={folder}/finding-{target}-", str(corpus),
     ]  # fmt: skip
