@@ -3,6 +3,7 @@
 import random
 import re
 import socket
+from functools import cache
 
 import pytest
 from scenarios import make
@@ -115,14 +116,16 @@ def test_whom_attackers_claim_to_be(name, claim, day, tmp_path):
 class Renaming:
     """A prefix-preserving renaming of IPv4 addresses, in packets, in their text and in SIPVicious tags."""
 
-    def octets(self, packed):
+    @staticmethod
+    @cache
+    def octets(packed):
         """Return another address with the same common prefixes: each octet by those before it."""
         out = bytearray()
         for place, octet in enumerate(packed):
             table = list(range(256))
             random.Random(bytes(packed[:place]) + b"key").shuffle(table)
             # Private, loopback and other special networks stay what they are.
-            out.append(octet if self.special(packed) else table[octet] if place else 20 + table[octet] % 80)
+            out.append(octet if Renaming.special(packed) else table[octet] if place else 20 + table[octet] % 80)
         return bytes(out)
 
     @staticmethod
