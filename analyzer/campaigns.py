@@ -43,6 +43,8 @@ WORDS = {
 }
 WEAK = ("account", "script", "handwriting")
 """The kinds of key that need not be told where a stronger one says it all."""
+FEW = 2
+"""The most accounts that one telephone has."""
 SHOWN = 6
 """How many reasons a campaign lists at the most for each kind of key."""
 
@@ -187,7 +189,10 @@ def _telling(links: pd.DataFrame, attacks: pd.DataFrame, party: "NDArray[np.int6
     account = links["kind"] == "account"
     together = account & (links.groupby("key")["party"].transform("nunique") > 1)
     alone = erring & links["kind"].isin(["script", "handwriting"]) & ~links["party"].isin(links.loc[together, "party"])
-    moving = _moving(links[together & erring], attacks, party, joining)
+    # A telephone that moves has an account or two, and is all that there is of them.
+    several = account.groupby(links["party"]).transform("sum") > FEW
+    shared = links["key"].isin(links.loc[account & (~erring | several), "key"])
+    moving = _moving(links[together & erring & ~shared], attacks, party, joining)
     return links[~alone & ~(erring & links["party"].isin(moving))].reset_index(drop=True)
 
 
