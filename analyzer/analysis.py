@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,10 @@ Files = str | Path | Sequence[str | Path]
 __all__ = ["Analysis", "Captures", "Progress", "Reading", "analyze", "read_captures", "read_messages"]
 
 
-def _no_strays() -> "pd.DataFrame":
-    from analyzer.tables import STRAYS
+def _empty(table: str) -> "pd.DataFrame":
+    from analyzer.tables import TABLES
 
-    return STRAYS.empty()
-
-
-def _no_calls() -> "pd.DataFrame":
-    from analyzer.tables import CALLS
-
-    return CALLS.empty()
+    return TABLES[table].empty()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +35,8 @@ class Analysis:
     anomalies: "pd.DataFrame"
     fates: "pd.DataFrame"
     captures: "pd.DataFrame"
-    strays: "pd.DataFrame" = field(default_factory=_no_strays)
-    calls: "pd.DataFrame" = field(default_factory=_no_calls)
+    strays: "pd.DataFrame" = field(default_factory=partial(_empty, "strays"))
+    calls: "pd.DataFrame" = field(default_factory=partial(_empty, "calls"))
 
 
 def analyze(  # noqa: PLR0913

@@ -198,10 +198,19 @@ def mark_cut(requests: pd.DataFrame, anomalies: pd.DataFrame) -> pd.DataFrame:
     cut = anomalies[anomalies["reason"] == "cut by snap length"]
     if cut.empty:
         return requests
-    capture = requests["capture"].cat.categories.get_indexer(pd.Index(cut["capture"].astype("str")))
-    packets = pd.MultiIndex.from_arrays([capture, cut["packet"].to_numpy()])
-    shown = pd.MultiIndex.from_arrays([requests["capture"].cat.codes.to_numpy(), requests["packet"].to_numpy()])
-    return requests.assign(mute=requests["mute"] | (shown.isin(packets) & requests["answer"].isna().to_numpy()))
+    shown, packets = packet_keys(requests, cut)
+    return requests.assign(mute=requests["mute"] | (np.isin(shown, packets) & requests["answer"].isna().to_numpy()))
+
+
+def packet_keys(requests: pd.DataFrame, others: pd.DataFrame) -> "tuple[Numbers, Numbers]":
+    """Return one number for the packet of each request, and of each row of another table: equal if it is the same.
+
+    Those of captures that have no requests are negative.
+    """
+    place = requests["capture"].cat.categories.get_indexer(pd.Index(others["capture"].astype("str")))
+    numbers = (requests["capture"].cat.codes.to_numpy(), requests), (place, others)
+    own, theirs = ((capture.astype(np.int64) << 44) + rows["packet"].to_numpy() for capture, rows in numbers)
+    return own, theirs
 
 
 def _times(rows: pd.DataFrame) -> "NDArray[np.datetime64]":

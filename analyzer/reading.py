@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from analyzer.capture import BLOCK_BYTES
 from analyzer.errors import CaptureError, SettingsError
 from analyzer.workers import EndedError, count_processors, run
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 MOST_THREADS = 8
 """How many threads parse unless more are asked for: with more, decoding is what takes the time."""
-BLOCK_BYTES = 8 << 20
-"""How many bytes the native engine decodes at a time; as many blocks as there are threads wait in memory, and two."""
 BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
 """How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
 LARGE_BYTES = 4 << 20

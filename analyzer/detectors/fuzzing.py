@@ -1,16 +1,13 @@
 """Fuzzing: requests that are wrong in ever new ways, to find out what the server does with them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import describe
+from analyzer.evidence import describe, packet_keys
 from analyzer.tables import ATTACKS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FLAWS = (
     "header without colon", "bad header name", "no blank line", "missing header", "content-length too large",
@@ -22,23 +19,14 @@ FLAWS = (
 
 def mark_flaws(requests: pd.DataFrame, anomalies: pd.DataFrame) -> pd.DataFrame:
     """Return opening requests with the column flaws (int64): a bit for each of FLAWS that anomalies tell of them."""
-    captures = requests["capture"].cat.categories
     bit = pd.Index(FLAWS).get_indexer(pd.Index(anomalies["reason"].astype("str")))
-    place = captures.get_indexer(pd.Index(anomalies["capture"].astype("str")))
-    told = (bit >= 0) & (place >= 0)
+    shown, packets = packet_keys(requests, anomalies)
+    told = (bit >= 0) & (packets >= 0)
     if not told.any():
         return requests.assign(flaws=np.int64(0))
-    flags = pd.DataFrame({
-        "key": _key(place, anomalies["packet"].to_numpy())[told], "flag": np.left_shift(1, bit[told]),
-    })  # fmt: skip
-    masks = flags.drop_duplicates().groupby("key")["flag"].sum()
-    key = _key(requests["capture"].cat.codes.to_numpy(), requests["packet"].to_numpy())
-    return requests.assign(flaws=masks.reindex(key, fill_value=0).to_numpy(dtype=np.int64))
-
-
-def _key(capture: "NDArray[np.integer]", packet: "NDArray[np.int64]") -> "NDArray[np.int64]":
-    """Return one number for a capture and a packet of it."""
-    return (capture.astype(np.int64) << 44) + packet
+    flags = pd.DataFrame({"key": packets[told], "flag": np.left_shift(1, bit[told])}).drop_duplicates()
+    masks = flags.groupby("key")["flag"].sum()
+    return requests.assign(flaws=masks.reindex(shown, fill_value=0).to_numpy(dtype=np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.capture import PCAP_MAGICS, Blocks, open_blocks
+from analyzer.capture import BLOCK_BYTES, PCAP_MAGICS, Blocks, open_blocks
 from analyzer.engines import Anomaly, Packets, Segments
 from analyzer.engines import _kernels as kernels
 from analyzer.engines import _layout as layout
@@ -27,8 +27,6 @@ from analyzer.engines.memory import make_memory, tell_lost
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 8 << 20
-"""Memory below 32 MiB is taken and given back without the system: two thirds of its share of the time was that."""
 SET_ASIDE = {
     layout.TCP: "tcp",
     layout.FRAGMENT: "fragment",
