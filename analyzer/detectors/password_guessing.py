@@ -57,8 +57,6 @@ class PasswordGuessing:
     """How sure the recognition of that tool must be."""
     turns: int = 3
     """Accounts in turn, none ever accepted, that are an attack if each try has a Call-ID and a port of its own."""
-    briefly: int = 2
-    """The most refusals for each account of who tries a likely password or two on many."""
     fresh: float = 0.5
     """The share of tries with a Call-ID of their own from which on they are calls of their own."""
 
@@ -80,7 +78,6 @@ class PasswordGuessing:
         guilty = self._guilty(tries, runs)
         failed = (~runs["accepted"] | (runs["refused"] >= self.lucky)).groupby(level="bout").sum()
         set_up = pd.Series(knows_domain(tries)).groupby(tries["bout"].to_numpy()).any().reindex(failed.index)
-        set_up &= ~self._sprays(runs).reindex(failed.index, fill_value=False)
         guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed) & ~set_up)]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
         rows = rows.assign(walking=walking(requests)[rows.index])
@@ -92,11 +89,6 @@ class PasswordGuessing:
         confidence = _confidence(runs).where(guilty, self.suspect).mask(~guilty & restless, self.doubtful)
         confidence = confidence.reindex(rows["bout"].unique(), fill_value=self.suspect)
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
-
-    def _sprays(self, runs: pd.DataFrame) -> "pd.Series[bool]":
-        """Say which bouts try several accounts once or twice each; who was set up wrongly comes back to his own."""
-        bout = runs.loc[~runs["accepted"], "refused"].groupby(level="bout")
-        return (bout.size() >= self.turns) & (bout.max() <= self.briefly)
 
     def _calling(self, tries: pd.DataFrame) -> "NDArray[np.bool_]":
         """Say which tries are calls to ever other numbers: a customer whose calls are refused, and goes on calling.
