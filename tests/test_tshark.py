@@ -17,6 +17,8 @@ from analyzer import read_messages
 
 conf.verb = 0
 PORTS = {"sport": 5070, "dport": 5060}
+# Named, since Scapy would ask the network for them.
+WIRE = {"src": "02:00:00:00:00:09", "dst": "02:00:00:00:00:01"}
 BOTH = {"src": "203.0.113.9", "dst": "198.51.100.1"}
 
 
@@ -63,11 +65,13 @@ def test_streams_are_cut_as_tshark_cuts_them(first, size, reordered, tmp_path):
             for piece in (window if window is windows[0] else rng.sample(window, len(window)))
         ]
     shake = [
-        Ether() / IP(**BOTH) / TCP(**PORTS, flags="S", seq=first - 1),
-        Ether() / IP(src=BOTH["dst"], dst=BOTH["src"]) / TCP(sport=5060, dport=5070, flags="SA", seq=77, ack=first),
+        Ether(**WIRE) / IP(**BOTH) / TCP(**PORTS, flags="S", seq=first - 1),
+        Ether(**WIRE)
+        / IP(src=BOTH["dst"], dst=BOTH["src"])
+        / TCP(sport=5060, dport=5070, flags="SA", seq=77, ack=first),
     ]
     data = [
-        Ether() / IP(**BOTH) / TCP(**PORTS, flags="PA", seq=(first + at) % 2**32, ack=78) / Raw(piece)
+        Ether(**WIRE) / IP(**BOTH) / TCP(**PORTS, flags="PA", seq=(first + at) % 2**32, ack=78) / Raw(piece)
         for at, piece in pieces
     ]
     path = tmp_path / "stream.pcap"
@@ -83,7 +87,7 @@ def test_fragments_complete_where_tshark_says(order, tmp_path):
         datagram = IP(**BOTH, id=number + 1) / UDP(**PORTS) / Raw(message(number, b"y" * 900))
         parts = fragment(datagram, fragsize=480)[:3]
         assert len(parts) == 3
-        packets += [Ether() / parts[place] for place in order]
+        packets += [Ether(**WIRE) / parts[place] for place in order]
     path = tmp_path / "fragments.pcap"
     wrpcap(str(path), packets)
     table = ours(path)
@@ -94,7 +98,7 @@ def test_fragments_complete_where_tshark_says(order, tmp_path):
 
 @pytest.mark.parametrize("tags", [1, 2, 3])
 def test_tagged_frames_are_read(tags, tmp_path):
-    frame = Ether()
+    frame = Ether(**WIRE)
     for tag in range(tags):
         frame /= Dot1Q(vlan=100 + tag)
     path = tmp_path / "vlan.pcap"
@@ -124,11 +128,11 @@ def test_what_tshark_finds_behind_a_loss_we_find_too(lost, tmp_path):
     pieces = [(end - len(text), text) for text, end in zip(messages, ends, strict=True)]
     halves = [piece for at, text in pieces for piece in ((at, text[:150]), (at + 150, text[150:]))]
     data = [
-        Ether() / IP(**BOTH) / TCP(**PORTS, flags="PA", seq=1000 + at, ack=78) / Raw(text)
+        Ether(**WIRE) / IP(**BOTH) / TCP(**PORTS, flags="PA", seq=1000 + at, ack=78) / Raw(text)
         for at, text in halves[:lost] + halves[lost + 1 :]
     ]
     path = tmp_path / "lossy.pcap"
-    wrpcap(str(path), [Ether() / IP(**BOTH) / TCP(**PORTS, flags="S", seq=999), *data])
+    wrpcap(str(path), [Ether(**WIRE) / IP(**BOTH) / TCP(**PORTS, flags="S", seq=999), *data])
     found = set(ours(path)["call_id"])
     assert {call for row in by_tshark(path) for call in row[1].split(",") if call} <= found
     assert found >= {f"call-{number}" for number in range(12)} - {f"call-{lost // 2}"}

@@ -93,7 +93,9 @@ def _load() -> None:
             import_module(f"scapy.{name}")
     finally:
         main.SCAPY_CACHE_FOLDER = folder
-    layers, bind = import_module("scapy.layers.l2"), import_module("scapy.packet").bind_layers
+    layers = import_module("scapy.layers.l2")
+    # For reading only: bind_layers would also change what the same process builds with Scapy.
+    bind = import_module("scapy.packet").bind_bottom_up
     for lower in (layers.Ether, layers.Dot1Q):
         known = {fields.get("type") for fields, _ in lower.payload_guess}
         for tag in _OLD_TAGS:

@@ -14,6 +14,9 @@ import pytest
 from engines import pcaps
 from engines.reading import read
 from needs import CAPTURES, CORPUS, ROOT, corpus, program
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1Q, Ether, Loopback
 
 from analyzer.engines import ENGINES
 from analyzer.errors import CaptureError, UnavailableError
@@ -74,6 +77,7 @@ def test_the_beginning_of_a_long_capture_reads_the_same(name, tmp_path):
 
 # --- packets that were made for the purpose
 
+STATION = "02:00:00:00:00:01"
 SIP = pcaps.OPTIONS
 INNER = pcaps.ipv4(source="10.0.0.1")
 
@@ -460,6 +464,19 @@ def test_within_an_event_loop_and_within_a_thread(engine):
     thread.start()
     thread.join(60)
     pd.testing.assert_frame_equal(*(outcome.messages for outcome in results))
+
+
+def test_what_the_same_process_makes_with_scapy_stays_as_it_was():
+    def tagged():
+        inner = IP(src="192.0.2.1", dst="192.0.2.2")
+        return bytes(Ether(src=STATION, dst=STATION) / Dot1Q(vlan=7) / Dot1Q(vlan=8) / inner), bytes(
+            Loopback() / IPv6(src="::1", dst="::1")
+        )
+
+    before = tagged()
+    read(CAPTURES / "svmap-sweep.pcap", "scapy")
+    assert tagged() == before
+    assert before[0][12:20].hex() == "8100000781000008"
 
 
 def children():
