@@ -11,11 +11,13 @@ from analyzer.reading import Captures, Progress, Reading, read_captures, read_me
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.allow import AllowList
     from analyzer.detectors import Detector
+    from analyzer.places import Places
 
 Files = str | Path | Sequence[str | Path]
 
-__all__ = ["Analysis", "Captures", "Progress", "Reading", "analyze", "read_captures", "read_messages"]
+__all__ = ["Analysis", "Captures", "Progress", "Reading", "analyze", "examine", "read_captures", "read_messages"]
 
 
 def _empty(table: str) -> "pd.DataFrame":
@@ -80,15 +82,8 @@ def analyze(  # noqa: PLR0913
         SettingsError: there is no such engine, it cannot do what is asked, or a file with signatures, known-good
             addresses or places cannot be used.
     """
-    from analyzer.allow import load_allowed, mark_allowed
-    from analyzer.calls import find_calls, prove_by_media
-    from analyzer.campaigns import join_campaigns, prowlers
-    from analyzer.detectors import find_attacks
-    from analyzer.detectors.fuzzing import mark_flaws
-    from analyzer.evidence import mark_cut, opening_requests, ordinary_keys
-    from analyzer.places import load_places, place_sources
-    from analyzer.sources import judge_sources
-    from analyzer.strays import remark_strays
+    from analyzer.allow import load_allowed
+    from analyzer.places import load_places
 
     known, places = load_allowed(*_files(allow)), load_places(*_files(geoip))
     reading = read_captures(
@@ -101,19 +96,44 @@ def analyze(  # noqa: PLR0913
         jobs=jobs,
         progress=progress,
     )
-    messages = reading.messages
     if on_messages is not None:
-        on_messages(messages)
+        on_messages(reading.messages)
+    return examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places)
+
+
+def examine(
+    reading: Reading,
+    *,
+    detectors: "Sequence[Detector] | None" = None,
+    signatures: Sequence[str | Path] = (),
+    allowed: "AllowList | None" = None,
+    places: "Places | None" = None,
+) -> Analysis:
+    """Find the attacks in what was read, join them to campaigns and judge the sources.
+
+    The arguments are those of analyze(), loaded: what load_allowed() and load_places() return.
+    """
+    from analyzer.allow import load_allowed, mark_allowed
+    from analyzer.calls import find_calls, prove_by_media
+    from analyzer.campaigns import join_campaigns, prowlers
+    from analyzer.detectors import find_attacks
+    from analyzer.detectors.fuzzing import mark_flaws
+    from analyzer.evidence import mark_cut, opening_requests, ordinary_keys
+    from analyzer.places import load_places, place_sources
+    from analyzer.sources import judge_sources
+    from analyzer.strays import remark_strays
+
+    messages = reading.messages
     opening = mark_cut(mark_flaws(opening_requests(messages), reading.anomalies), reading.anomalies)
     found = find_attacks(messages, detectors, requests=opening)
     ordinary = ordinary_keys(opening, prowlers(found)) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
     sources = _disguised(judge_sources(messages, attacks, found, opening=opening), messages, signatures)
     calls = find_calls(messages, reading.flows)
-    sources = mark_allowed(prove_by_media(sources, calls), known)
+    sources = mark_allowed(prove_by_media(sources, calls), load_allowed() if allowed is None else allowed)
     return Analysis(
         messages=messages,
-        sources=place_sources(remark_strays(sources, reading.strays), places),
+        sources=place_sources(remark_strays(sources, reading.strays), load_places() if places is None else places),
         attacks=attacks,
         campaigns=campaigns,
         anomalies=reading.anomalies,
