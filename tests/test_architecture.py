@@ -38,6 +38,7 @@ TIERS = [
     {"analysis"},
     {"__init__"},
     {"progress"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]
