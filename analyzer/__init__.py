@@ -5,8 +5,11 @@
                               └─▶ anomalies                   └─▶ exports
 
     >>> import analyzer
-    >>> analysis = analyzer.analyze("captures/")              # doctest: +SKIP
-    >>> analysis.campaigns[["title", "sources", "outcome"]]   # doctest: +SKIP
+    >>> analysis = analyzer.analyze("captures/")
+    >>> analysis.campaigns[["campaign", "tools", "outcome"]].head(2)
+      campaign         tools   outcome
+    0     4whv  [SIPVicious]  breached
+    1     hppm        [SIPp]  answered
 
 Every table is a pandas DataFrame whose columns analyzer.tables declares. Nothing heavy is imported before it is used.
 """
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from analyzer.analysis import Analysis, analyze, read_messages
     from analyzer.errors import AnalyzerError, CaptureError, SettingsError, TableError, UnavailableError
     from analyzer.exports import write_table
-    from analyzer.reports import write_report
+    from analyzer.reports import charts, write_report
 
 __all__ = [
     "Analysis",
@@ -28,6 +31,7 @@ __all__ = [
     "TableError",
     "UnavailableError",
     "analyze",
+    "charts",
     "read_messages",
     "write_report",
     "write_table",
@@ -44,11 +48,16 @@ _HOMES = {
     ),
 }
 
+_MODULES = {"charts": "analyzer.reports.charts"}
+"""Public modules that lie deeper."""
+
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import a public name on first use (PEP 562)."""
-    if name not in _HOMES:
+    if name not in {*_HOMES, *_MODULES}:
         raise AttributeError(f"module 'analyzer' has no attribute '{name}'")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     return getattr(import_module(_HOMES[name]), name)
 
 

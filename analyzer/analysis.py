@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.allow import AllowList
     from analyzer.detectors import Detector
+    from analyzer.narrowing import When
     from analyzer.places import Places
 
 Files = str | Path | Sequence[str | Path]
@@ -39,6 +40,46 @@ class Analysis:
     captures: "pd.DataFrame"
     strays: "pd.DataFrame" = field(default_factory=partial(_empty, "strays"))
     calls: "pd.DataFrame" = field(default_factory=partial(_empty, "calls"))
+
+    def campaign(self, campaign: str) -> "Analysis":
+        """Return what belongs to the campaign whose id begins with these letters; raise SettingsError if it is not one.
+
+        >>> import analyzer
+        >>> analysis = analyzer.analyze("captures/svwar-svcrack.pcapng")
+        >>> analysis.campaign(analysis.campaigns["campaign"][0]).attacks["kind"].tolist()
+        ['enumeration', 'tool', 'password-guessing']
+        """
+        from analyzer.narrowing import of_campaign
+
+        return of_campaign(self, campaign)
+
+    def source(self, *addresses: str) -> "Analysis":
+        """Return what these addresses sent and were sent; raise SettingsError for one that sent no request.
+
+        >>> import analyzer
+        >>> analyzer.analyze("captures/svwar-svcrack.pcapng").source("203.0.113.77").sources["verdict"].tolist()
+        ['attacking']
+        """
+        from analyzer.narrowing import of_sources
+
+        return of_sources(self, *addresses)
+
+    def between(self, start: "When" = None, end: "When" = None) -> "Analysis":
+        """Return what happened from start on and before end (in UTC, unless they name a zone); None is open.
+
+        >>> import analyzer
+        >>> analyzer.analyze("captures/svwar-svcrack.pcapng").between("2030-01-01").campaigns.empty
+        True
+        """
+        from analyzer.narrowing import in_period
+
+        return in_period(self, start, end)
+
+    def _repr_html_(self) -> str:
+        """Return the answer, for a notebook; passwords are masked."""
+        from analyzer.reports.notebook import render_answer
+
+        return render_answer(self)
 
 
 def analyze(  # noqa: PLR0913

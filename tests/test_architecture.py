@@ -34,7 +34,7 @@ TIERS = [
     {"campaigns"},
     {"exports"},
     {"reports"},
-    {"reading"},
+    {"reading", "narrowing"},
     {"analysis"},
     {"__init__"},
     {"progress"},
