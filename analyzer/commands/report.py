@@ -1,10 +1,38 @@
 """The command that says what happened."""
 
-from typing import Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer.commands.options import TABLE_FORMATS, analyze, reading
+
+if TYPE_CHECKING:
+    from analyzer.reports.answer import Answer
+
+
+FOUND = 3
+"""The exit code where --fail-on finds what it names."""
+
+
+def _print_text(told: "Answer", _summary: Path) -> None:
+    from analyzer.reports.terminal import print_told
+
+    print_told(told)
+
+
+def _print_markdown(told: "Answer", _summary: Path) -> None:
+    from analyzer.reports.markdown import render_markdown
+
+    click.echo(render_markdown(told), nl=False)
+
+
+def _print_json(_told: "Answer", summary: Path) -> None:
+    click.echo(summary.read_bytes(), nl=False)
+
+
+ANSWERS = {"text": _print_text, "json": _print_json, "markdown": _print_markdown}
 
 
 @click.command()
@@ -19,7 +47,28 @@ from analyzer.commands.options import TABLE_FORMATS, analyze, reading
     help="A format to write every table in; may be given more than once.",
 )
 @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")
-def report(output: str, tables: tuple[str, ...], show_secrets: bool, quiet: bool, **options: Any) -> None:
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(tuple(ANSWERS)),
+    default="text",
+    show_default=True,
+    help="How the answer is printed; json is what summary.json holds.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(("breach", "attack")),
+    help=f"End with code {FOUND} if an account was taken over, or if there was any attack.",
+)
+def report(
+    output: str,
+    tables: tuple[str, ...],
+    show_secrets: bool,
+    as_format: str,
+    fail_on: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Say what happened, and write report.html, summary.json and all tables.
 
     Example: sipscope report captures/ -o report
@@ -35,6 +84,7 @@ def report(output: str, tables: tuple[str, ...], show_secrets: bool, quiet: bool
         told = answer(analysis, show_secrets=show_secrets)
         written = writing.write(analysis, told)
     if not quiet:
-        from analyzer.reports.terminal import print_told
-
-        print_told(told.reported(written["report.html"]))
+        ANSWERS[as_format](told.reported(written["report.html"]), written["summary.json"])
+    found = {"attack": len(analysis.attacks), "breach": len(told.breaches)}
+    if fail_on and found[fail_on]:
+        sys.exit(FOUND)
