@@ -2,6 +2,7 @@
 
     AnalyzerError
     ├── CaptureError       a capture cannot be read (path, offset)
+    ├── StoreError         a store cannot be read or written (path)
     ├── UnavailableError   a package or program that was asked for is missing
     ├── TableError         a table does not have the columns it promises
     └── SettingsError      a setting is not known or not allowed (file, key)
@@ -26,6 +27,15 @@ class CaptureError(AnalyzerError):
         self.offset = offset
         where = "" if offset is None else f" (at byte {offset:,})"
         super().__init__(f"{self.path}: {problem}{where}")
+
+
+class StoreError(AnalyzerError):
+    """A store cannot be read or written."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        """Say what is wrong with the store, or with the file of it, at path."""
+        self.path = str(path)
+        super().__init__(f"{path}: {problem}")
 
 
 class UnavailableError(AnalyzerError):

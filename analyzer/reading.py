@@ -105,13 +105,13 @@ def read_captures(  # noqa: PLR0913
     watch = _Watch(tallies, progress)
     processes = _count_jobs(jobs, engine, tallies)
     if processes > 1:
-        each = max(1, count_processors() // processes) if threads is None else _count_threads(threads)
+        each = max(1, count_processors() // processes) if threads is None else count_threads(threads)
         tallies = _read_apart(tallies, (engine, keylog, most_bytes, each), processes, watch)
     else:
-        with _Parsers(_count_threads(threads)) as parsers:
+        with _Parsers(count_threads(threads)) as parsers:
             for tally in tallies:
                 _read_capture(tally, decode, parsers, watch)
-    several = _count_threads(threads)
+    several = count_threads(threads)
     reading = _assemble(tallies)
     _give_back()
     messages = recognise(reading.messages, known, threads=several)
@@ -164,7 +164,7 @@ def _decoder(engine: str, keylog: str | Path | None, most_bytes: int | None) -> 
     return partial(decode, **options) if options else decode
 
 
-def _count_threads(threads: int | None) -> int:
+def count_threads(threads: int | None) -> int:
     """Return how many threads parse: those asked for, or as many as there are processors for, up to MOST_THREADS."""
     if threads is None:
         return min(count_processors(), MOST_THREADS)

@@ -103,7 +103,11 @@ def _words(numbers: "NDArray[np.uint8]", words: Mapping[int, str]) -> Coded:
 
 def strays_table(parts: Sequence[Part], messages: pd.DataFrame) -> pd.DataFrame:
     """Return the strays table: the rows of all parts but for those whose source sent SIP to the same port."""
-    strays = assemble(STRAYS, parts)
+    return without_spoken(assemble(STRAYS, parts), messages)
+
+
+def without_spoken(strays: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a strays table but for those whose source sent SIP, among messages, to the same port."""
     spoken = strays["source"].notna().to_numpy() & _are_spoken(strays, messages)
     return strays[~spoken].reset_index(drop=True)
 
