@@ -160,6 +160,8 @@ COLUMNS = {
         Column("kinds", LIST, "the kinds of its attacks, in the order in which they began"),
         Column("sources", LIST, "the addresses that took part"),
         Column("reasons", LIST, "why its attacks belong together, in words"),
+        Column("state", WORD, "new, continuing or returned, of a period of a store; missing where no past is known"),
+        Column("first_seen", TIME, "when it was first seen, in the period or before; missing where no past is known"),
         # --- captures
         Column("format", WORD, "pcap or pcapng, with byte order and resolution"),
         Column("bytes", NUMBER, "size of the capture as it lies on the disk; missing for a pipe"),
@@ -174,6 +176,10 @@ COLUMNS = {
         Column("ended_by", WORD, "who sent that BYE: caller or callee; missing if neither did"),
         Column("talked", SECONDS, "seconds from the answer to the BYE"),
         Column("audio", WORD, "RTP seen between its sides: two-way, one-way or none; missing if no RTP was recorded"),
+        # --- block-lists
+        Column("entry", TEXT, "the address or network to block, or that was held back"),
+        Column("campaigns", LIST, "ids of the campaigns that it took part in"),
+        Column("until", TIME, "when the block ends"),
     ]
 }
 
@@ -285,7 +291,8 @@ CAMPAIGNS = Table(
     "campaigns",
     (
         "campaign", "title", "kinds", "tools", "sources", "targets", "numbers", "prefixes", "accounts", "passwords",
-        "start", "end", "messages", "outcome", "found", "breached", "answered", "confidence", "reasons",
+        "start", "end", "messages", "outcome", "found", "breached", "answered", "confidence", "reasons", "state",
+        "first_seen",
     ),
 )  # fmt: skip
 STRAYS = Table(
@@ -304,6 +311,16 @@ CALLS = Table(
 )  # fmt: skip
 FLOWS = Table("flows", ("capture", "source", "source_port", "destination", "destination_port", "start", "end"))
 """RTP streams, of which a sample was seen; for the calls table, and in no report."""
+BLOCKS = Table(
+    "blocks",
+    (
+        "entry", "sources", "why", "kinds", "tools", "campaigns", "outcome", "confidence", "proven", "user_agents",
+        "capture", "evidence", "first", "last", "until",
+    ),
+)  # fmt: skip
+"""Whom to block, why and until when (analyzer.blocking)."""
+HELD = Table("held", ("entry", "reason", "detail", "why", "campaigns", "outcome", "first", "last"))
+"""Who is accused and was not put on the block-list, and why not."""
 TABLES = {
     table.name: table for table in (MESSAGES, ANOMALIES, FATES, CAPTURES, ATTACKS, SOURCES, CAMPAIGNS, STRAYS, CALLS)
 }
