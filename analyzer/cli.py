@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from analyzer.commands.completion import completion
+from analyzer.commands.help import help_topic
 from analyzer.commands.report import report
 from analyzer.commands.tables import TABLE_COMMANDS
 from analyzer.commands.tools import tools
@@ -23,7 +25,7 @@ def cli() -> None:
     """
 
 
-for _command in (report, *TABLE_COMMANDS, tools):
+for _command in (report, *TABLE_COMMANDS, tools, completion, help_topic):
     cli.add_command(_command)
 
 

@@ -175,6 +175,8 @@ def count_threads(threads: int | None) -> int:
 
 def _count_jobs(jobs: int | None, engine: str, tallies: "Sequence[_Tally]") -> int:
     """Return how many processes read: those asked for, or as many as there is work and are processors for."""
+    if engine not in BYTES_PER_JOB:  # registered by whoever called: another process does not know it
+        return 1
     if jobs is None:
         jobs = max(1, min(count_processors(), sum(tally.bytes or 0 for tally in tallies) // BYTES_PER_JOB[engine]))
     if jobs < 1:

@@ -113,6 +113,14 @@ def print_tools(signatures: "Signatures", *, console: Console | None = None) -> 
     console.print(grid)
 
 
+def print_page(markdown: str, *, console: Console | None = None) -> None:
+    """Print a page of the reference; as it is written where there is no terminal."""
+    from rich.markdown import Markdown
+
+    console = console or _console()
+    console.print(Markdown(markdown) if console.is_terminal else Text(markdown), soft_wrap=not console.is_terminal)
+
+
 def _console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
