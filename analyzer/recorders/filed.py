@@ -1,0 +1,148 @@
+"""Recording with a program that writes its files itself: no packet passes through Python.
+
+A program that tells what it lost only when it ends (dumpcap) records one segment, and another one takes over before it
+ends: for a second both see the same packets. What both have is then cut off the earlier segment, so that each packet
+is in one of them, and each segment has counters of its own.
+"""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer import segments
+from analyzer.errors import AnalyzerError, CaptureError
+from analyzer.pcapng import Lost, statistics
+from analyzer.recorders.interfaces import is_up
+from analyzer.recorders.process import Process
+
+if TYPE_CHECKING:
+    from analyzer.recording import Books
+
+LOOK_SECONDS = 0.2
+SECONDS_TO_BEGIN = 20.0
+"""A recorder that has not begun after so long is given up."""
+SECONDS_BEHIND = 0.7
+"""The kernel hands packets on after a quarter of a second at the latest, and the recorder writes them in as much."""
+SECONDS_TO_MEET = 30.0
+"""How long the earlier recorder may take to come to where the later one began, on a busy machine."""
+_BILLION = 1_000_000_000
+
+
+class Run:
+    """A program at work on one segment."""
+
+    def __init__(self, books: "Books") -> None:
+        """Start it; raise what went wrong if it does not begin."""
+        self._books = books
+        recorder = books.recorder
+        self.claim = segments.begin(books.folder)
+        comment = ["--capture-comment", books.comment] if books.comment else []
+        command = [*recorder.command(books.order, str(self.claim.path)), *comment]
+        self.process = Process(command, inherited=[self.claim.descriptor])
+        if not self.process.wait_for(recorder.begun, SECONDS_TO_BEGIN):
+            self.process.stop()
+            self.discard()
+            raise self.explain()
+        books.comment = ""
+        self.began = time.monotonic()
+        self.began_at = time.time_ns()
+        self.follower = segments.Follower(self.claim.path)
+
+    def discard(self) -> None:
+        """Take the empty segment away."""
+        self.claim.path.unlink(missing_ok=True)
+        self.claim.release()
+
+    def explain(self) -> AnalyzerError:
+        """Return why the program ended."""
+        said, name = self.process.said, self._books.recorder.name
+        if problem := self._books.recorder.explain(said, self._books.order):
+            return problem
+        last = " ".join(said.split())[-200:] or "without a word"
+        return CaptureError(self._books.recording.interface, f"{name} ended ({last}); see whether it runs by itself")
+
+    def size(self) -> int:
+        """Return the bytes of the segment so far."""
+        return self.claim.path.stat().st_size
+
+    def close(self, following: "Run | None" = None) -> None:
+        """End the program and finish the segment, without what the following run has as well."""
+        self.process.stop()
+        path = self.claim.path
+        if following is not None and self.follower.follow().last >= following.began_at - _BILLION:
+            _wait_for_packet(following)
+            segments.cut_overlap(path, following.claim.path)
+        left = self._books.packets_left()
+        if left is not None:
+            segments.cut_after(path, left)
+        whole = segments.Follower(path).follow()
+        if whole.stop == 0:
+            self.discard()
+            return
+        lost = self._books.recorder.lost(self.process.said)
+        _append_counters(self, whole, lost)
+        self._books.enter(path, whole.packets, lost)
+        self.claim.release()
+
+
+def record_files(books: "Books") -> AnalyzerError:
+    """Record until all is done, the interface goes down, or the program ends; return why, should it be the last."""
+    run = Run(books)
+    try:
+        while True:
+            _wait(books, run)
+            if run.process.ended() or books.done() or not is_up(books.recording.interface) or _is_enough(books, run):
+                break
+            following = Run(books)
+            try:
+                _wait_to_meet(run, following)
+            finally:
+                earlier, run = run, following
+                earlier.close(following)
+    finally:
+        problem = run.explain()
+        run.close()
+    return problem
+
+
+def _wait(books: "Books", run: Run) -> None:
+    """Wait until something is to be done."""
+    interface = books.recording.interface
+    while not (run.process.ended() or books.done() or books.due(run.began, run.size())):
+        if not is_up(interface) or _is_enough(books, run):
+            return
+        books.stop.wait(min(LOOK_SECONDS, max(books.seconds_left(), 0)))
+
+
+def _is_enough(books: "Books", run: Run) -> bool:
+    left = books.packets_left()
+    return left is not None and run.follower.follow().packets >= left
+
+
+def _wait_to_meet(run: Run, following: Run) -> None:
+    """Wait until the run has all packets from before the following one's first."""
+    time.sleep(SECONDS_BEHIND)
+    end = time.monotonic() + SECONDS_TO_MEET
+    size, since = -1, time.monotonic()
+    while time.monotonic() < end and not run.process.ended():
+        if run.size() != size:
+            size, since = run.size(), time.monotonic()
+        if run.follower.follow().last > following.began_at or time.monotonic() - since > SECONDS_BEHIND:
+            return
+        time.sleep(LOOK_SECONDS / 2)
+
+
+def _wait_for_packet(run: Run) -> None:
+    end = time.monotonic() + 2 * SECONDS_BEHIND
+    while run.follower.follow().packets == 0 and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS / 4)
+
+
+def _append_counters(run: Run, whole: segments.Follower, lost: Lost) -> None:
+    """Write the counters at the end of a segment, in the place of those that the program may have written."""
+    path = run.claim.path
+    with path.open("r+b") as file:
+        file.truncate(whole.stop)
+        file.seek(whole.stop)
+        told = replace(lost, received=whole.packets)
+        file.write(statistics(max(time.time_ns(), whole.last), told, ticks=whole.ticks))

@@ -1,0 +1,296 @@
+"""The segments of a recording: their names, and what is left of one that was not finished.
+
+A segment is called by the time (UTC) at which it began, 20261122T091400.123456Z.pcapng, and ends in .partial as long
+as it is being written. Whoever writes one holds its lock, which a crash does not leave behind.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analyzer.pcapng import PACKET, PACKETS, STATISTICS, Block, File, Lost
+
+SUFFIX = ".pcapng"
+PARTIAL = ".partial"
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)(?:-(\d+))?\.pcapng(?:\.partial)?")
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+_PATIENCE = 10.0
+"""Seconds in which a recorder that lost its master finishes its file."""
+_NEAR = 50_000_000
+"""The ns by which two recorders' clocks may differ for the same packet."""
+_COMPARED = 16
+"""Packets in a row that must agree where two recordings of the same packets are joined."""
+_RENAME_NOREPLACE = 1
+_AT_FDCWD = -100
+
+
+class Claim:
+    """A segment that is being written: its path and its lock."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        """Hold the lock of the file at path by its open descriptor; whoever inherits that holds it, too."""
+        self.path = path
+        self.descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock up; it is free when all who inherited it have ended."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def begin(folder: Path, now: datetime | None = None) -> Claim:
+    """Return the claim on a new, empty partial segment in folder, called by the time now.
+
+    Raises OSError if it cannot be made. No name is used twice: the second of the same microsecond ends in -2.
+    """
+    stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime(_STAMP)
+    number = 1
+    while True:
+        name = f"{stamp}-{number}{SUFFIX}" if number > 1 else f"{stamp}{SUFFIX}"
+        number += 1
+        if (folder / name).exists():
+            continue
+        path = folder / (name + PARTIAL)
+        with suppress(FileExistsError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return Claim(path, descriptor)
+
+
+def list_segments(folder: str | Path) -> list[Path]:
+    """Return the whole segments in folder, the one that began first at the head."""
+    return _listed(Path(folder), SUFFIX)
+
+
+def list_partial(folder: str | Path) -> list[Path]:
+    """Return the segments in folder that are being written, or were when their writer crashed, in order."""
+    return _listed(Path(folder), SUFFIX + PARTIAL)
+
+
+def when(segment: Path) -> datetime:
+    """Return when a segment began, by its name."""
+    return datetime.strptime(_key(segment)[0], _STAMP).replace(tzinfo=UTC)
+
+
+def finish(partial: Path) -> Path:
+    """Give a partial segment its name, on the disk for certain, and return it; nothing is overwritten."""
+    folder = partial.parent
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    whole = partial.with_name(partial.name.removesuffix(PARTIAL))
+    number = 1
+    while not _rename(partial, whole):
+        number += 1
+        stamp, _, _ = partial.name.partition("Z")
+        whole = partial.with_name(f"{stamp}Z-{number}{SUFFIX}")
+    _sync(folder)
+    return whole
+
+
+def recover(folder: str | Path) -> list[Path]:
+    """Finish what a crash left in folder, up to the last whole packet, and return those segments.
+
+    Segments without a packet are removed, those that are still being written are left alone. What two partial
+    segments both hold, because one recorder took over from another, is kept once.
+    """
+    recovered = []
+    left = list_partial(folder)
+    for number, partial in enumerate(left):
+        with _locked(partial) as free:
+            if not free or not partial.exists():
+                continue
+            for later in left[number + 1 :]:
+                if cut_overlap(partial, later):
+                    break
+            if _cut_short(partial):
+                recovered.append(finish(partial))
+            else:
+                partial.unlink(missing_ok=True)
+    return recovered
+
+
+class Follower:
+    """How far a segment that is being written has come."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin at the beginning of the file at path."""
+        self.packets = 0
+        self.last = 0
+        """When the last packet was seen, in ns since 1970; 0 before the first."""
+        self.stop = 0
+        """Where the last whole block ends, statistics at the end left out."""
+        self._path = path
+        self._at = 0
+        self._ticks = 1
+
+    def follow(self) -> "Follower":
+        """Walk through what was written since, and return itself."""
+        with File(self._path) as file:
+            self._ticks = self._ticks if self._at else file.ticks()
+            last = None
+            for block in file.blocks(self._at):
+                self._at = block.stop
+                if block.kind in PACKETS:
+                    self.packets += 1
+                if block.kind != STATISTICS:
+                    self.stop = block.stop
+                last = block if block.kind == PACKET else last
+            if last:
+                self.last = file.time(last, self._ticks)
+        return self
+
+    @property
+    def ticks(self) -> int:
+        """The ns in a tick of the segment's clock."""
+        return self._ticks
+
+
+def read_counters(segment: Path) -> Lost:
+    """Return what a whole segment says was received and lost, by its last block."""
+    with File(segment) as file:
+        return file.last_counters()
+
+
+def cut_overlap(earlier: Path, later: Path) -> bool:
+    """Cut off earlier, in place, what later holds as well; say whether later holds a packet at all.
+
+    Two recorders saw the same packets for a while, with times of their own. The first packet of later is looked for
+    in earlier by its bytes and those of its followers, nearest in time; where it is missing, time alone decides.
+    """
+    with File(later) as file:
+        ticks = file.ticks()
+        seen: list[tuple[int, bytes]] = []
+        for block in file.blocks():
+            if block.kind == PACKET:
+                seen.append((file.time(block, ticks), file.bytes_of(block)))
+            if len(seen) == _COMPARED:
+                break
+    if not seen:
+        return False
+    cut = _find_joint(earlier, seen)
+    if cut is not None:
+        os.truncate(earlier, cut)
+    return True
+
+
+def _find_joint(earlier: Path, seen: list[tuple[int, bytes]]) -> int | None:
+    """Return where in a file the first of the packets seen elsewhere (time in ns, bytes) is; None if all are before."""
+    with File(earlier) as file:
+        ticks = file.ticks()
+        start = seen[0][0]
+        tail = [
+            (block, file.time(block, ticks))
+            for block in file.blocks()
+            if block.kind == PACKET and file.time(block, ticks) >= start - _NEAR
+        ]
+        best: tuple[int, int] | None = None
+        for number, (block, time_) in enumerate(tail):
+            if time_ > start + _NEAR:
+                break
+            if file.bytes_of(block) == seen[0][1] and _agree(file, tail[number:], seen):
+                best = min(best or (_NEAR + 1, 0), (abs(time_ - start), block.at))
+        if best:
+            return best[1]
+        return next((block.at for block, time_ in tail if time_ >= start), None)
+
+
+def _agree(file: File, tail: list[tuple[Block, int]], seen: list[tuple[int, bytes]]) -> bool:
+    pairs = zip(tail[: len(seen)], seen, strict=False)
+    return all(file.bytes_of(block) == data for (block, _), (_, data) in pairs)
+
+
+def cut_after(path: Path, packets: int) -> None:
+    """Cut a segment after so many packets, if it holds more, in place."""
+    with File(path) as file:
+        count = 0
+        for block in file.blocks():
+            count += block.kind in PACKETS
+            if count > packets:
+                os.truncate(path, block.at)
+                return
+
+
+def _cut_short(partial: Path) -> bool:
+    """Cut a partial segment after its last whole block; say whether there is a packet."""
+    with File(partial) as file:
+        stop, packets = 0, 0
+        for block in file.blocks():
+            stop = block.stop
+            packets += block.kind in PACKETS
+    os.truncate(partial, stop)
+    return packets > 0
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[bool]:
+    """Wait a while for the lock of a partial segment, and say whether it was free."""
+    try:
+        file = partial.open("rb+")
+    except FileNotFoundError:
+        yield False
+        return
+    with file:
+        end = time.monotonic() + _PATIENCE
+        while not (free := _try_lock(file.fileno())) and time.monotonic() < end:
+            time.sleep(0.05)
+        yield free
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _listed(folder: Path, suffix: str) -> list[Path]:
+    return sorted(
+        (path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.name.endswith(suffix)), key=_key
+    )
+
+
+def _key(path: Path) -> tuple[str, int]:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"'{path.name}' is no segment's name")
+    return match[1], int(match[2] or 1)
+
+
+def _rename(old: Path, new: Path) -> bool:
+    """Rename a file, unless there is one of the new name; say whether that was done."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return _rename_by_look(old, new)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number == errno.EEXIST:
+        return False
+    if number in (errno.EINVAL, errno.ENOSYS):  # the file system cannot
+        return _rename_by_look(old, new)
+    raise OSError(number, os.strerror(number), str(old))
+
+
+def _rename_by_look(old: Path, new: Path) -> bool:
+    if new.exists():
+        return False
+    old.rename(new)
+    return True
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder written to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
