@@ -6,7 +6,9 @@ import click
 
 from analyzer.commands.completion import completion
 from analyzer.commands.help import help_topic
+from analyzer.commands.record import record
 from analyzer.commands.report import report
+from analyzer.commands.store import store
 from analyzer.commands.tables import TABLE_COMMANDS
 from analyzer.commands.tools import tools
 from analyzer.errors import AnalyzerError
@@ -25,7 +27,7 @@ def cli() -> None:
     """
 
 
-for _command in (report, *TABLE_COMMANDS, tools, completion, help_topic):
+for _command in (report, record, store, *TABLE_COMMANDS, tools, completion, help_topic):
     cli.add_command(_command)
 
 

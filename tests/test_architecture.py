@@ -20,9 +20,10 @@ from analyzer.tables import COLUMNS
 PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
-    {"errors", "formats"},
-    {"tables", "registry", "decompress", "compiled", "workers", "addresses", "regions"},
-    {"capture"},
+    {"errors", "formats", "pcapng"},
+    {"tables", "registry", "decompress", "compiled", "workers", "addresses", "regions", "segments"},
+    {"capture", "recorders"},
+    {"recording"},
     {"engines"},
     {"dialling"},
     {"sip"},
