@@ -1,7 +1,7 @@
 """The steps in order: captures in, an Analysis out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analyzer.detectors import Detector
     from analyzer.narrowing import When
     from analyzer.places import Places
+    from analyzer.store import Period, Since, Until
 
 Files = str | Path | Sequence[str | Path]
 
@@ -40,6 +41,8 @@ class Analysis:
     captures: "pd.DataFrame"
     strays: "pd.DataFrame" = field(default_factory=partial(_empty, "strays"))
     calls: "pd.DataFrame" = field(default_factory=partial(_empty, "calls"))
+    period: "Period | None" = None
+    """Of which period of a store it is; None if it is of captures, or of a whole store."""
 
     def campaign(self, campaign: str) -> "Analysis":
         """Return what belongs to the campaign whose id begins with these letters; raise SettingsError if it is not one.
@@ -85,6 +88,8 @@ class Analysis:
 def analyze(  # noqa: PLR0913
     captures: Captures,
     *,
+    since: "Since" = None,
+    until: "Until" = None,
     engine: str = "native",
     keylog: str | Path | None = None,
     most_bytes: int | None = None,
@@ -100,7 +105,10 @@ def analyze(  # noqa: PLR0913
     """Read captures, find the attacks in them, join them to campaigns and judge the sources.
 
     Args:
-        captures: a capture, a folder of captures, or several of either; "-" is standard input.
+        captures: a capture, a folder of captures, or several of either; "-" is standard input. Or a store
+            (analyzer.store), for which the engine, its options and jobs mean nothing.
+        since: of a store, from when on, or an age as "7d"; campaigns are then new, continuing or returned.
+        until: of a store, before when; times without a zone are UTC.
         engine: the name of the engine that decodes packets (analyzer.engines.ENGINES).
         keylog: a TLS key log with which SIP over TLS is decrypted; by the engine pyshark only.
         most_bytes: how many bytes a compressed capture may hold; by the engine native only. Without it, 64 GiB, and
@@ -119,40 +127,52 @@ def analyze(  # noqa: PLR0913
 
     Raises:
         CaptureError: a capture is missing, unreadable, or none.
+        StoreError: a store cannot be read.
         UnavailableError: the engine needs a package or a program that is missing.
         SettingsError: there is no such engine, it cannot do what is asked, or a file with signatures, known-good
             addresses or places cannot be used.
     """
     from analyzer.allow import load_allowed
     from analyzer.places import load_places
+    from analyzer.store import find_store, make_period
 
     known, places = load_allowed(*_files(allow)), load_places(*_files(geoip))
-    reading = read_captures(
-        captures,
-        engine=engine,
-        keylog=keylog,
-        most_bytes=most_bytes,
-        signatures=signatures,
-        threads=threads,
-        jobs=jobs,
-        progress=progress,
-    )
+    captures = [captures] if isinstance(captures, str | Path) else list(captures)
+    store = find_store(captures, since, until)
+    period = None if store is None else make_period(since, until)
+    if store is None or period is None:
+        reading = read_captures(
+            captures,
+            engine=engine,
+            keylog=keylog,
+            most_bytes=most_bytes,
+            signatures=signatures,
+            threads=threads,
+            jobs=jobs,
+            progress=progress,
+        )
+    else:
+        reading = store.read(period, signatures=signatures, threads=threads, progress=progress)
     if on_messages is not None:
         on_messages(reading.messages)
-    return examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places)
+    past = store.past(period.since) if store and period and period.since else None
+    analysis = examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places, past=past)
+    return replace(analysis, period=None if period is None or period.is_endless else period)
 
 
-def examine(
+def examine(  # noqa: PLR0913
     reading: Reading,
     *,
     detectors: "Sequence[Detector] | None" = None,
     signatures: Sequence[str | Path] = (),
     allowed: "AllowList | None" = None,
     places: "Places | None" = None,
+    past: "pd.DataFrame | None" = None,
 ) -> Analysis:
     """Find the attacks in what was read, join them to campaigns and judge the sources.
 
-    The arguments are those of analyze(), loaded: what load_allowed() and load_places() return.
+    The arguments are those of analyze(), loaded: what load_allowed() and load_places() return. With past, the attacks
+    that are known from before (Store.past()), campaigns are new, continuing or returned.
     """
     from analyzer.allow import load_allowed, mark_allowed
     from analyzer.calls import find_calls, prove_by_media
@@ -160,6 +180,7 @@ def examine(
     from analyzer.detectors import find_attacks
     from analyzer.detectors.fuzzing import mark_flaws
     from analyzer.evidence import mark_cut, opening_requests, ordinary_keys
+    from analyzer.history import recall
     from analyzer.places import load_places, place_sources
     from analyzer.sources import judge_sources
     from analyzer.strays import remark_strays
@@ -169,6 +190,8 @@ def examine(
     found = find_attacks(messages, detectors, requests=opening)
     ordinary = ordinary_keys(opening, prowlers(found)) if len(found) else frozenset[str]()
     attacks, campaigns = join_campaigns(found, messages, ordinary=ordinary)
+    if past is not None:
+        attacks, campaigns = recall(attacks, campaigns, past, ordinary=ordinary)
     sources = _disguised(judge_sources(messages, attacks, found, opening=opening), messages, signatures)
     calls = find_calls(messages, reading.flows)
     sources = mark_allowed(prove_by_media(sources, calls), load_allowed() if allowed is None else allowed)

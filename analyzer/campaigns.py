@@ -111,7 +111,7 @@ def join_campaigns(
     campaigns = campaigns.assign(rank=rank).sort_values(
         ["rank", "messages", "campaign"], ascending=[False, False, True], kind="stable"
     )
-    return ATTACKS.conform(attacks), CAMPAIGNS.conform(campaigns)
+    return ATTACKS.conform(attacks), CAMPAIGNS.conform(campaigns, missing=True)
 
 
 def prowlers(attacks: pd.DataFrame, joining: Joining | None = None) -> "pd.Series[str]":

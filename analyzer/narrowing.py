@@ -7,7 +7,7 @@ packets and not messages.
 
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -110,7 +110,7 @@ def _named(campaigns: pd.DataFrame, attacks: pd.DataFrame) -> pd.DataFrame:
     return campaigns[campaigns["campaign"].astype("str").isin(ids)].reset_index(drop=True)
 
 
-def _captures(analysis: "Analysis", messages: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _captures(analysis: "Analysis", messages: pd.DataFrame) -> dict[str, Any]:
     """Return the captures and fates tables of the captures that these messages are from."""
     names = messages["capture"].astype("str").unique()
     tables = {"captures": analysis.captures, "fates": analysis.fates}

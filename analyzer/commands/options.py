@@ -33,6 +33,9 @@ JOBS = click.option(
 THREADS = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Threads that parse; as many as processors without."
 )
+SINCE = click.option("--since", metavar="AGE", help="Of a store: how far back, as 24h, 7d or 4w.")
+FROM = click.option("--from", "begin", metavar="TIME", help="Of a store: from when on, as 2026-11-22T06:00 (UTC).")
+TO = click.option("--to", "until", metavar="TIME", help="Of a store: before when; until now without.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show no bar and no answer, only what goes wrong.")
 
 
@@ -55,8 +58,23 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def analyze(work: "Work", captures: tuple[str, ...], settings: str | None, **options: Any) -> "Analysis":
-    """Return the analysis of captures, with the options of reading()."""
+def in_period(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what commands take that read a store as well: of which period."""
+    for option in (TO, FROM, SINCE):
+        command = option(command)
+    return command
+
+
+def analyze(
+    work: "Work",
+    captures: tuple[str, ...],
+    settings: str | None,
+    since: str | None = None,
+    begin: str | None = None,
+    until: str | None = None,
+    **options: Any,
+) -> "Analysis":
+    """Return the analysis of captures, with the options of reading() and, of a store, those of in_period()."""
     from analyzer.analysis import analyze as analyze_captures
     from analyzer.compiled import prepare
     from analyzer.reading import save_memory
@@ -64,7 +82,9 @@ def analyze(work: "Work", captures: tuple[str, ...], settings: str | None, **opt
     save_memory()
     detectors = load_detectors(settings)
     prepare(work.announce)
-    return analyze_captures(captures, detectors=detectors, progress=work, **options)
+    return analyze_captures(
+        captures, since=_begin(since, begin), until=until, detectors=detectors, progress=work, **options
+    )
 
 
 def read(
@@ -73,13 +93,17 @@ def read(
     settings: str | None,
     allow: tuple[str, ...],
     geoip: tuple[str, ...],
+    since: str | None = None,
+    begin: str | None = None,
+    until: str | None = None,
     **options: Any,
 ) -> "Reading":
-    """Return what was read from captures, with the options of reading()."""
+    """Return what was read from captures or from a period of a store, with the options of analyze()."""
     from analyzer.allow import load_allowed
     from analyzer.compiled import prepare
     from analyzer.places import load_places
     from analyzer.reading import read_captures, save_memory
+    from analyzer.store import find_store
 
     save_memory()
     # What is wrong with these files is said by every command.
@@ -87,7 +111,18 @@ def read(
     load_allowed(*allow)
     load_places(*geoip)
     prepare(work.announce)
+    store = find_store(captures, _begin(since, begin), until)
+    if store is not None:
+        signatures, threads = options["signatures"], options["threads"]
+        return store.read(_begin(since, begin), until, signatures=signatures, threads=threads, progress=work)
     return read_captures(captures, progress=work, **options)
+
+
+def _begin(since: str | None, begin: str | None) -> str | None:
+    """Return when a period begins, as --since or as --from says."""
+    if since is not None and begin is not None:
+        raise click.UsageError("--since and --from both say when the period begins; name one of them.")
+    return begin if since is None else since
 
 
 def load_detectors(settings: str | None) -> Any:

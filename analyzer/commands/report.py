@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.commands.options import TABLE_FORMATS, analyze, reading
+from analyzer.commands.options import TABLE_FORMATS, analyze, in_period, reading
 
 if TYPE_CHECKING:
     from analyzer.reports.answer import Answer
@@ -37,6 +37,7 @@ ANSWERS = {"text": _print_text, "json": _print_json, "markdown": _print_markdown
 
 @click.command()
 @reading
+@in_period
 @click.option("-o", "--output", default="report", metavar="DIR", show_default=True, help="Where the report goes.")
 @click.option(
     "--tables",
@@ -70,6 +71,8 @@ def report(
     **options: Any,
 ) -> None:
     """Say what happened, and write report.html, summary.json and all tables.
+
+    In place of captures, a store that sipscope store made: of a period, campaigns are new, continuing or returned.
 
     Example: sipscope report captures/ -o report
     """

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from analyzer.commands.options import TABLE_FORMATS, analyze, read, reading
+from analyzer.commands.options import TABLE_FORMATS, analyze, in_period, read, reading
 
 READ = ("messages", "anomalies", "fates", "strays")
 """The tables for which nothing needs to be detected."""
@@ -16,6 +16,7 @@ def _table_command(name: str, meaning: str) -> click.Command:
 
     @click.command(name, help=f"{meaning}\n\nExample: sipscope {name} captures/ -o {name}.csv")
     @reading
+    @in_period
     @click.option("-o", "--output", metavar="FILE", help="A .csv, .json or .parquet file; standard output without.")
     @click.option("--format", "as_format", type=click.Choice(TABLE_FORMATS), help="The format, if not by suffix.")
     @click.option("--show-secrets", is_flag=True, help="Show guessed passwords instead of masking them.")

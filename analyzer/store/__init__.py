@@ -18,15 +18,15 @@ readable for their owner alone.
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from analyzer.errors import StoreError
+from analyzer.errors import SettingsError, StoreError
 from analyzer.store.files import make_folder, said, write_whole
-from analyzer.store.period import Period, make_period, read_time
+from analyzer.store.period import Period, Since, Until, make_period, read_time
 from analyzer.store.records import ADDING, RECORDS, Entry, Record, intending, left_behind, list_entries, load
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     from analyzer.reading import Progress, Reading
 
-__all__ = ["FORMAT", "Period", "Store", "content_id", "is_store", "make_period", "read_time"]
+__all__ = [
+    "FORMAT", "Period", "Since", "Store", "Until", "content_id", "find_store", "is_store", "make_period", "read_time",
+]  # fmt: skip
 
 FORMAT = 1
 """The version of the layout and of the columns' types; columns may be added without a new one."""
@@ -68,6 +70,24 @@ def is_store(path: str | Path) -> bool:
     with suppress(OSError, ValueError):
         return Path(path, MARKER).is_file()
     return False
+
+
+def find_store(paths: Sequence[str | Path], since: Since = None, until: Until = None) -> "Store | None":
+    """Return the store that is meant where captures may be; None if captures are.
+
+    Raises SettingsError for a store beside anything else, and for what is no period; StoreError for a store that cannot
+    be read, and for a period of what is no store.
+    """
+    stores = [path for path in paths if is_store(path)]
+    if stores and len(paths) > 1:
+        raise SettingsError(f"{stores[0]} is a store; name it alone, and add captures to it with sipscope store")
+    if stores:
+        return Store.open(stores[0])
+    if since is not None or until is not None:
+        make_period(since, until)  # what is wrong with it is said first
+        where = next((path for path in paths if not Path(path).exists()), paths[0])
+        return Store.open(where)
+    return None
 
 
 class Store:
@@ -105,7 +125,7 @@ class Store:
             if not path.exists():
                 raise StoreError(path, f"does not exist; make it: sipscope store CAPTURE... -o {path}")
             if not is_store(path):
-                raise StoreError(path, f"is no store; make one elsewhere: sipscope store CAPTURE... -o {path}-new")
+                raise StoreError(path, "is no store; make one of captures: sipscope store CAPTURE... -o STORE")
             _check_format(path)
         return cls(path)
 
@@ -143,8 +163,8 @@ class Store:
 
     def read(
         self,
-        since: str | timedelta | datetime | None = None,
-        until: str | datetime | None = None,
+        since: "Since | Period" = None,
+        until: Until = None,
         *,
         signatures: Sequence[str | Path] = (),
         threads: int | None = None,
@@ -154,13 +174,14 @@ class Store:
 
         What became of requests is looked up anew among all messages of the period, and those shortly before and after
         it; which tools wrote them, too. Of captures that reach beyond the period, fates and strays are told whole. A
-        file that is damaged or gone is an anomaly ('damaged') of its capture. The periods are those of make_period(),
-        the other arguments those of analyze().
+        file that is damaged or gone is an anomaly ('damaged') of its capture. since may be a Period, and until is None
+        then; else they are those of make_period(). The other arguments are those of analyze().
         """
         from analyzer.store.gathering import gather
 
         with said(self.folder):
-            return gather(self.folder, self._entries(), make_period(since, until), signatures, threads, progress)
+            period = since if isinstance(since, Period) else make_period(since, until)
+            return gather(self.folder, self._entries(), period, signatures, threads, progress)
 
     def past(self, before: str | datetime) -> "pd.DataFrame":
         """Return the attacks that began before that time: the columns campaign, source, start, end and keys."""

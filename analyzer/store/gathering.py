@@ -19,7 +19,7 @@ from analyzer.store import FORMAT, explain_format
 from analyzer.store.records import Entry, Record, load
 from analyzer.store.schema import DAY_OF, DERIVED, NANOSECOND, STORED, from_arrow, schema_of, words_of
 from analyzer.store.writing import FORMAT_KEY
-from analyzer.tables import ANOMALIES, ATTACKS, CAPTURES, FATES, MESSAGES, TIME, Table
+from analyzer.tables import ANOMALIES, ATTACKS, CAPTURES, FATES, MESSAGES, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +147,7 @@ class _Gathering:
         if since is None and until is None:
             return np.ones(len(frame), np.bool_)
         starts = pd.Series({capture.name: capture.record.start for capture in self._captures}, dtype="str")
-        began = pd.to_datetime(starts, utc=True, format="ISO8601").astype(TIME)
+        began = pd.to_datetime(starts, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
         words = began.reindex(frame["capture"].cat.categories.astype("str"))
         instead = words.take(frame["capture"].cat.codes.to_numpy()).reset_index(drop=True)
         start, last = (frame[name].fillna(instead) for name in (begin, end or begin))

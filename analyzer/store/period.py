@@ -8,6 +8,9 @@ from analyzer.errors import SettingsError
 
 UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 """What may follow the number of an age."""
+Since = str | timedelta | datetime | None
+"""From when on: a time, or an age before the end."""
+Until = str | datetime | None
 _AGE = re.compile(r"(\d{1,6}) *([a-z]+)")
 _FIRST, _LAST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 """The times that nanoseconds since 1970 can say."""
@@ -19,6 +22,11 @@ class Period:
 
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it is all time."""
+        return self.since is None and self.until is None
 
     @property
     def days(self) -> tuple[str, str]:
@@ -36,8 +44,8 @@ class Period:
 
 
 def make_period(
-    since: str | timedelta | datetime | None = None,
-    until: str | datetime | None = None,
+    since: Since = None,
+    until: Until = None,
     *,
     now: datetime | None = None,
 ) -> Period:
@@ -53,10 +61,19 @@ def make_period(
         if age > last - _FIRST:
             raise SettingsError(f"{since} before {last:%Y-%m-%d} is before any capture; name a shorter time")
         return Period(since=last - age, until=last)
-    first = None if since is None else read_time(since)  # type: ignore[arg-type]  # a timedelta is an age
+    first = None if since is None else _beginning(since)  # type: ignore[arg-type]  # a timedelta is an age
     if first is not None and last is not None and first >= last:
         raise SettingsError(f"the period ends ({last:%Y-%m-%d %H:%M}) before it begins ({first:%Y-%m-%d %H:%M})")
     return Period(since=first, until=last)
+
+
+def _beginning(since: str | datetime) -> datetime:
+    try:
+        return read_time(since)
+    except SettingsError as error:
+        if isinstance(since, str) and isinstance(error.__cause__, ValueError):
+            raise SettingsError(f"'{since}' is neither an age, as 7d, nor a time, as 2026-11-22T06:00") from error
+        raise
 
 
 def read_time(time: str | datetime) -> datetime:
