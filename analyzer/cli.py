@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from analyzer.commands.abuse import abuse
+from analyzer.commands.block import block
 from analyzer.commands.completion import completion
 from analyzer.commands.help import help_topic
 from analyzer.commands.record import record
@@ -27,7 +29,7 @@ def cli() -> None:
     """
 
 
-for _command in (report, record, store, *TABLE_COMMANDS, tools, completion, help_topic):
+for _command in (report, block, abuse, record, store, *TABLE_COMMANDS, tools, completion, help_topic):
     cli.add_command(_command)
 
 
