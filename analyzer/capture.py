@@ -58,8 +58,12 @@ class Blocks:
     Each block is a buffer of its own, so that whoever holds an earlier one keeps it intact.
     """
 
-    def __init__(self, file: Readable, block_bytes: int, size: int | None = None) -> None:
-        """Read file in blocks of block_bytes; size is the number of its bytes where that is known."""
+    def __init__(self, file: Readable, block_bytes: int, size: int | None = None, *, eager: bool = False) -> None:
+        """Read file in blocks of block_bytes; size is the number of its bytes where that is known.
+
+        With eager=True, a block is whatever one step of reading brings, up to block_bytes: a live capture is not
+        waited for until a block is full.
+        """
         import numpy as np
 
         self.size = size
@@ -71,6 +75,7 @@ class Blocks:
         """There is nothing after data."""
         self._file = file
         self._block_bytes = max(block_bytes, 1)
+        self._eager = eager
 
     def count_rest(self, used: int) -> int | None:
         """Return how many bytes there are beyond used bytes of data; None while that is not known."""
@@ -89,7 +94,7 @@ class Blocks:
 
         rest = self.data[used:]
         wanted = self._block_bytes if used or not len(rest) else 2 * len(rest)
-        wanted = max(wanted, len(rest) + 1)
+        wanted = max(wanted, len(rest) + 1, self._block_bytes if self._eager else 0)
         ahead = 0 if self.size is None else self.size - self.offset - used
         if ahead > len(rest):  # one byte more than is expected shows the end
             wanted = min(wanted, ahead + 1)
@@ -102,6 +107,8 @@ class Blocks:
                 self.ended = True
                 break
             filled += count
+            if self._eager:
+                break
         self.data = block[:filled]
         self.offset += used
 

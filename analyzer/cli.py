@@ -8,11 +8,13 @@ from analyzer.commands.abuse import abuse
 from analyzer.commands.block import block
 from analyzer.commands.completion import completion
 from analyzer.commands.help import help_topic
+from analyzer.commands.job import job
 from analyzer.commands.record import record
 from analyzer.commands.report import report
 from analyzer.commands.store import store
 from analyzer.commands.tables import TABLE_COMMANDS
 from analyzer.commands.tools import tools
+from analyzer.commands.watch import watch
 from analyzer.errors import AnalyzerError
 
 STOPPED = 130
@@ -29,7 +31,7 @@ def cli() -> None:
     """
 
 
-for _command in (report, block, abuse, record, store, *TABLE_COMMANDS, tools, completion, help_topic):
+for _command in (report, block, abuse, record, watch, job, store, *TABLE_COMMANDS, tools, completion, help_topic):
     cli.add_command(_command)
 
 
