@@ -1,6 +1,7 @@
 """Captures to messages, anomalies, and the fate of every packet."""
 
 import ctypes
+import gc
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,8 @@ BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
 """How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
 LARGE_BYTES = 4 << 20
 """Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
+COLLECTED = 50_000, 20, 50
+"""How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
 _M_MMAP_THRESHOLD = -3
 """What mallopt() of glibc calls this."""
 Captures = str | Path | Iterable[str | Path]
@@ -207,6 +210,7 @@ def _read_apart(
 def _read_alone(path: Path, engine: str, keylog: str | Path | None, most_bytes: int | None, threads: int) -> "_Tally":
     """Return the tally of a capture, with options as read_captures() has them."""
     save_memory()
+    collect_seldom()
     tally = _Tally(path)
     with _Parsers(threads) as parsers:
         _read_capture(tally, _decoder(engine, keylog, most_bytes), parsers, _Watch([tally], None))
@@ -221,6 +225,15 @@ def save_memory() -> None:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+def collect_seldom() -> None:
+    """Have this process look for circles of objects less often; best called before anything heavy.
+
+    The lists and the texts of tables are many and in no circle: to look at them again and again took a tenth of the
+    time of a report.
+    """
+    gc.set_threshold(*COLLECTED)
 
 
 def _give_back() -> None:

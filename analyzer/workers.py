@@ -2,7 +2,7 @@
 
 The processes are Python started anew, so that nothing is inherited that threads hold, and the caller's program is not
 run a second time (as multiprocessing would, so that every script needed a guard). They end with whoever started them,
-all at once if need be.
+all at once if need be. For what is too large to be handed over there is a copy of this process.
 """
 
 import os
@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from analyzer.errors import AnalyzerError
 
@@ -84,6 +85,63 @@ def run(work: str, tasks: Sequence[tuple[Any, ...]], *, processes: int) -> Gener
         for worker in crew:
             worker.kill()
         pool.shutdown(cancel_futures=True)
+
+
+class Copy:
+    """A copy of this process, as it is now, that does one piece of work and ends; the memory of both is shared.
+
+    It is made only where no other thread is at anything: what such a thread holds would be held in the copy for ever.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        """Make it; raise OSError if there cannot be one more process."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads that only wait hold nothing
+            self._process = os.fork()
+        if not self._process:
+            _end_with(work)
+        self._ended = False
+        self._reaping = threading.Lock()
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Say whether the system can make one; on others than Linux, libraries do not expect it."""
+        return sys.platform == "linux"
+
+    def wait(self) -> None:
+        """Wait for its end; raise the OSError that ended its work, or EndedError if anything else did."""
+        os.waitid(os.P_PID, self._process, os.WEXITED | os.WNOWAIT)
+        with self._reaping:  # from then on the number may be another process's
+            _, status = os.waitpid(self._process, 0)
+            self._ended = True
+        code = os.waitstatus_to_exitcode(status)
+        if 0 < code < _FAILED:
+            raise OSError(code, os.strerror(code))
+        if code:
+            raise EndedError(_say_how(code))
+
+    def kill(self) -> None:
+        """End it, whatever it does, unless it has ended."""
+        with self._reaping:
+            if not self._ended:
+                os.kill(self._process, signal.SIGKILL)
+
+
+_FAILED = 255
+"""How a copy ends whose work raised anything but an OSError."""
+
+
+def _end_with(work: Callable[[], None]) -> NoReturn:
+    """Do the work of a copy, and end it."""
+    code = _FAILED
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the one that made it, which kills it
+        work()
+        code = 0
+    except OSError as error:
+        code = error.errno if error.errno and 0 < error.errno < _FAILED else _FAILED
+    finally:
+        os._exit(code)
 
 
 class _Worker:

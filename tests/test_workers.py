@@ -11,7 +11,7 @@ import pytest
 from needs import ROOT
 
 from analyzer.errors import CaptureError, SettingsError
-from analyzer.workers import EndedError, in_threads, run
+from analyzer.workers import Copy, EndedError, in_threads, run
 
 HERE = "test_workers"
 
@@ -137,3 +137,30 @@ def test_the_error_of_a_thread_is_raised():
     assert next(results) == 1
     with pytest.raises(CaptureError, match=r"2\.pcap"):
         next(results)
+
+
+copied = pytest.mark.skipif(not Copy.is_possible(), reason="processes are copied on Linux only")
+
+
+@copied
+def test_a_copy_works_on_what_this_process_has(tmp_path):
+    words = ["all", "of", "it"]
+    Copy(lambda: (tmp_path / "told").write_text(" ".join(words)) and None).wait()
+    assert (tmp_path / "told").read_text() == "all of it"
+
+
+@copied
+def test_what_stops_a_copy_comes_out(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Copy(lambda: (tmp_path / "no" / "folder").write_text("") and None).wait()
+    with pytest.raises(EndedError, match="exit code 255"):
+        Copy(lambda: int("none") and None).wait()
+
+
+@copied
+def test_a_copy_can_be_killed_at_any_time():
+    copy = Copy(lambda: time.sleep(60))
+    copy.kill()
+    with pytest.raises(EndedError, match="SIGKILL"):
+        copy.wait()
+    copy.kill()

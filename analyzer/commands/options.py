@@ -77,9 +77,10 @@ def analyze(
     """Return the analysis of captures, with the options of reading() and, of a store, those of in_period()."""
     from analyzer.analysis import analyze as analyze_captures
     from analyzer.compiled import prepare
-    from analyzer.reading import save_memory
+    from analyzer.reading import collect_seldom, save_memory
 
     save_memory()
+    collect_seldom()
     detectors = load_detectors(settings)
     prepare(work.announce)
     return analyze_captures(
@@ -102,10 +103,11 @@ def read(
     from analyzer.allow import load_allowed
     from analyzer.compiled import prepare
     from analyzer.places import load_places
-    from analyzer.reading import read_captures, save_memory
+    from analyzer.reading import collect_seldom, read_captures, save_memory
     from analyzer.store import find_store
 
     save_memory()
+    collect_seldom()
     # What is wrong with these files is said by every command.
     load_detectors(settings)
     load_allowed(*allow)

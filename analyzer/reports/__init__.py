@@ -12,11 +12,13 @@ from analyzer.exports.files import make_folder, open_whole
 from analyzer.exports.secrets import mask_secrets
 from analyzer.registry import Registry
 from analyzer.tables import TABLES
+from analyzer.workers import Copy, EndedError, count_processors
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.analysis import Analysis
+    from analyzer.exports import Export
     from analyzer.reports.answer import Answer
 
 
@@ -52,6 +54,10 @@ def write_report(
         return writing.write(analysis)
 
 
+APART = 100_000
+"""The rows of a table from which on it is written by a process of its own: the analysis has the interpreter alone."""
+
+
 class Writing:
     """A report that is being written: its largest table may begin before the analysis has ended.
 
@@ -69,6 +75,7 @@ class Writing:
         self._analysed, self._stopped = Event(), False
         self._beside = ThreadPoolExecutor(1)
         self._begun: dict[str, Future[None]] = {}
+        self._copy: Copy | None = None
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -78,17 +85,25 @@ class Writing:
         """Wait for what is being written; after an exception, stop it."""
         self._stopped = kind is not None
         self._analysed.set()
+        if self._stopped and self._copy is not None:
+            self._copy.kill()
         self._beside.shutdown(cancel_futures=self._stopped)
         if self._stopped and self._made:
             with suppress(OSError):
                 self._folder.rmdir()
 
     def begin(self, messages: "pd.DataFrame") -> None:
-        """Begin to write the messages table in a thread; the file is there when the rest is written too.
+        """Begin to write the messages table beside the analysis; the file is there when the rest is written too.
 
-        Raises SettingsError for a folder that cannot be made.
+        A large one is written, in the first of the formats, by a copy of this process. Raises SettingsError for a
+        folder that cannot be made.
         """
         self._make_folder()
+        if len(messages) >= APART and self._formats and Copy.is_possible() and count_processors() > 1:
+            copied = Event()
+            name = f"messages.{self._formats[0]}"
+            self._begun[name] = self._beside.submit(self._write_apart, name, _own_labels(messages), copied)
+            copied.wait()  # nothing else goes on while the process is copied
         self._submit("messages", messages)
 
     def write(self, analysis: "Analysis", told: "Answer | None" = None) -> dict[str, Path]:
@@ -124,10 +139,49 @@ class Writing:
 
     def _write_table(self, name: str, suffix: str, frame: "pd.DataFrame") -> None:
         with open_whole(self._folder / name) as file:
-            heeding = cast("BinaryIO", _Heeding(file, self))
-            EXPORTS[suffix](frame if self._show_secrets else mask_secrets(frame), heeding)
+            self._fill(EXPORTS[suffix], frame, file)
             self._analysed.wait()
             self.heed()
+
+    def _write_apart(self, name: str, frame: "pd.DataFrame", copied: Event) -> None:
+        try:
+            with open_whole(self._folder / name) as file:
+                write = EXPORTS[self._formats[0]]
+                if not self._copy_writes(write, frame, file, copied):
+                    self.heed()
+                    file.seek(0)
+                    file.truncate()
+                    self._fill(write, frame, file)
+                self._analysed.wait()
+                self.heed()
+        finally:
+            copied.set()
+
+    def _copy_writes(self, write: "Export", frame: "pd.DataFrame", file: BinaryIO, copied: Event) -> bool:
+        """Have a copy of this process write a table, and wait for it; say whether there was one, and it did."""
+        try:
+            self._copy = Copy(lambda: self._write_alone(write, frame, file))
+        except OSError:  # no process more, or no memory for its tables
+            return False
+        copied.set()
+        if self._stopped:
+            self._copy.kill()
+        try:
+            self._copy.wait()
+        except EndedError:
+            return False
+        return True
+
+    def _write_alone(self, write: "Export", frame: "pd.DataFrame", file: BinaryIO) -> None:
+        """Write a table in a copy of this process, which leaves one processor to the analysis."""
+        import pyarrow as pa
+
+        pa.set_cpu_count(max(count_processors() - 1, 1))
+        self._fill(write, frame, file)
+        file.flush()
+
+    def _fill(self, write: "Export", frame: "pd.DataFrame", file: BinaryIO) -> None:
+        write(frame if self._show_secrets else mask_secrets(frame), cast("BinaryIO", _Heeding(file, self)))
 
     def heed(self) -> None:
         """Raise an exception, which nobody sees, if writing is to stop."""

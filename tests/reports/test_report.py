@@ -1,14 +1,18 @@
 import json
+import os
+import signal
 
 import pandas as pd
 import pytest
 from reports.synthetic import analysis, attacked, capture, fate, hostile_analysis
 
+from analyzer import reports
 from analyzer.errors import SettingsError
 from analyzer.reports import Writing, write_report
 from analyzer.reports.answer import answer
 from analyzer.reports.summary import SCHEMA, summarize
 from analyzer.tables import TABLES
+from analyzer.workers import Copy
 
 
 def test_a_report_is_a_page_a_summary_and_every_table(tmp_path):
@@ -118,6 +122,17 @@ def test_the_fates_of_the_summary_add_up_to_its_packets():
     assert sum(sum(reasons.values()) for reasons in summary["fates"].values()) == summary["counts"]["packets"]
 
 
+@pytest.fixture(params=["in a thread", "by a copy of the process"])
+def beside(request, monkeypatch):
+    """Write the first table in either way, whatever its size and this machine."""
+    if request.param != "in a thread":
+        if not Copy.is_possible():
+            pytest.skip("processes are copied on Linux only")
+        monkeypatch.setattr(reports, "APART", 1)
+        monkeypatch.setattr(reports, "count_processors", lambda: 2)
+
+
+@pytest.mark.usefixtures("beside")
 def test_messages_may_be_written_before_the_rest(tmp_path):
     told = attacked()
     with Writing(tmp_path / "early") as writing:
@@ -128,6 +143,7 @@ def test_messages_may_be_written_before_the_rest(tmp_path):
         assert path.read_bytes() == written[name].read_bytes(), name
 
 
+@pytest.mark.usefixtures("beside")
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SettingsError], ids=lambda stop: stop.__name__)
 def test_a_report_that_is_stopped_leaves_nothing(stop, tmp_path):
     def analyse(folder):
@@ -144,9 +160,45 @@ def test_a_report_that_is_stopped_leaves_nothing(stop, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
 
 
+@pytest.mark.usefixtures("beside")
 def test_what_goes_wrong_beside_the_analysis_comes_out(tmp_path):
     (tmp_path / "messages.csv").mkdir()
     writing = Writing(tmp_path)
     writing.begin(attacked().messages)
     with pytest.raises(SettingsError, match=r"messages\.csv"), writing:
         writing.write(attacked())
+
+
+def full(frame, file):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_full_disk_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(reports, "EXPORTS", {"csv": full})
+    writing = Writing(tmp_path)
+    writing.begin(attacked().messages)
+    with pytest.raises(SettingsError, match=r"messages\.csv.*No space left"), writing:
+        writing.write(attacked())
+    assert not list(tmp_path.glob("*messages.csv*"))
+
+
+@pytest.mark.usefixtures("beside")
+def test_what_a_killed_copy_left_undone_is_done_here(monkeypatch, tmp_path):
+    told = attacked()
+    write, own = reports.EXPORTS["csv"], os.getpid()
+
+    def die(frame, file):
+        file.write(b"torn")
+        if os.getpid() != own:
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        file.seek(0)
+        write(frame, file)
+
+    expected = write_report(told, tmp_path / "whole")["messages.csv"].read_bytes()
+    monkeypatch.setattr(reports, "EXPORTS", {"csv": die})
+    with Writing(tmp_path) as writing:
+        writing.begin(told.messages)
+        written = writing.write(told)
+    assert written["messages.csv"].read_bytes() == expected
