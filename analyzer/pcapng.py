@@ -14,6 +14,8 @@ from typing import NamedTuple, Self
 SECTION, INTERFACE, PACKET, STATISTICS = 0x0A0D0D0A, 1, 6, 5
 PACKETS = frozenset({2, 3, PACKET})
 """The blocks that hold a packet: obsolete, simple, enhanced."""
+GAP = "recording gap"
+"""The comment of a section begins so, and with a colon, if something before it could not be recorded."""
 MOST_BLOCK_BYTES = 256 << 20
 _COMMENT = 1
 _END_OF_OPTIONS = b"\x00\x00\x00\x00"

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from analyzer import segments
 from analyzer.errors import CaptureError, SettingsError
-from analyzer.pcapng import Lost
+from analyzer.pcapng import GAP, Lost
 from analyzer.recorders import SIP_PORTS, Order, Recorder, choose, make_order
 from analyzer.recorders.interfaces import is_up
+from analyzer.segments import finish, recover
 
-GAP = "recording gap"
-"""The comment of a section begins so if packets before it were not recorded; analyzer.engines tells it as anomaly."""
 LOOK_SECONDS = 0.2
 """How often a recording looks whether something is to be done."""
+_ABOUT = timedelta(seconds=1)
+"""What came so shortly before an interface went down may be lost with it."""
 _MOST_FAILURES = 3
 _SECONDS_OF_HEALTH = 5.0
 """A recorder that ran so long before it failed may be started again."""
@@ -134,7 +134,7 @@ class Books:
         self.packets += packets
         known = None not in (lost.total, self.dropped if self.segments else 0)
         self.dropped = (self.dropped or 0) + (lost.total or 0) if known else None
-        self.announce(segments.finish(partial))
+        self.announce(finish(partial))
 
     def announce(self, segment: Path) -> None:
         """Tell of a segment that is whole."""
@@ -171,7 +171,7 @@ def record(
     )
     try:
         books.folder.mkdir(parents=True, exist_ok=True)
-        recovered = segments.recover(books.folder)
+        recovered = recover(books.folder)
         for segment in recovered:
             books.announce(segment)
         books.segments.clear()
@@ -199,7 +199,7 @@ def _record(books: Books) -> None:
         problem = run(books)
         if books.done():
             return
-        start = datetime.now(UTC)
+        start = datetime.now(UTC) - _ABOUT
         if not is_up(interface):
             _wait_until_up(books, start)
             continue

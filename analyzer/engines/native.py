@@ -2,7 +2,7 @@
 
 Reasons of unreadable packets: those of UNREADABLE. Reasons of anomalies: these, and 'incomplete datagram' and
 'overlapping fragments' (of IP), 'cut short' (the capture ends within a packet), 'damaged' (it cannot be read any
-further) and 'unsupported link type'.
+further), 'unsupported link type' and 'recording gap' (an interface that was recorded was down meanwhile).
 
 Packets in packets are decoded down to the innermost one, 16 deep: VLAN tags, MPLS, PPPoE, GRE, ERSPAN, IP in IP,
 EtherIP, VXLAN, Geneve, GTP-U, L2TP, and HEP3. Datagrams are put together from their fragments.
@@ -23,6 +23,7 @@ from analyzer.engines import _layout as layout
 from analyzer.engines._fragments import give_up_all
 from analyzer.engines._records import find_in_pcap, find_in_pcapng
 from analyzer.engines.memory import make_memory, tell_lost
+from analyzer.pcapng import GAP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,6 +75,9 @@ _MOST = 2**63 - 1
 _COLUMNS = ("number", "time", "ttl", "source_port", "destination_port", "start", "length", "missing")
 _ISB_DROPS = (5, 7)
 """The options isb_ifdrop and isb_osdrop."""
+_COMMENT = 1
+_MOST_OF_A_COMMENT = 1000
+_MOST_GAPS = 100
 
 
 def read_packets(path: Path, *, block_bytes: int = BLOCK_BYTES, most_bytes: int | None = None) -> Iterator[Packets]:
@@ -304,6 +308,7 @@ class _Section:
 
     def __init__(self, walk: _Pass) -> None:
         self._walk = walk
+        self._gaps = 0
         self._open("<")
 
     def _open(self, order: str) -> None:
@@ -331,7 +336,9 @@ class _Section:
                 self._open(">" if data[at + 8] == 0x1A else "<")
             (size,) = struct.unpack(self._order + "I", data[at + 4 : at + 8].tobytes())
             block = data[at : at + size].tobytes()
-            if why == layout.INTERFACE:
+            if why == layout.SECTION:
+                self._tell_gap(block)
+            elif why == layout.INTERFACE:
                 self._describe(block)
             elif why == layout.STATISTICS:
                 self._count_lost(block)
@@ -340,6 +347,14 @@ class _Section:
     def finish(self) -> None:
         """Take over what was counted per interface."""
         self._walk.gather_aside()
+
+    def _tell_gap(self, block: bytes) -> None:
+        """Tell what the comment of a Section Header Block says was not recorded, if analyzer.recording wrote it."""
+        for code, value in _options(block, 24, self._order):
+            text = value[:_MOST_OF_A_COMMENT].decode(errors="replace")
+            if code == _COMMENT and text.startswith(f"{GAP}: ") and self._gaps < _MOST_GAPS:
+                self._gaps += 1
+                self._walk.anomalies.append(Anomaly(-1, 0, GAP, text.removeprefix(f"{GAP}: ")))
 
     def _describe(self, block: bytes) -> None:
         """Read an Interface Description Block."""

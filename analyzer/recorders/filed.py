@@ -9,11 +9,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer import segments
 from analyzer.errors import AnalyzerError, CaptureError
 from analyzer.pcapng import Lost, statistics
 from analyzer.recorders.interfaces import is_up
 from analyzer.recorders.process import Process
+from analyzer.segments import Follower, begin, cut_after, cut_overlap
 
 if TYPE_CHECKING:
     from analyzer.recording import Books
@@ -35,7 +35,7 @@ class Run:
         """Start it; raise what went wrong if it does not begin."""
         self._books = books
         recorder = books.recorder
-        self.claim = segments.begin(books.folder)
+        self.claim = begin(books.folder)
         comment = ["--capture-comment", books.comment] if books.comment else []
         command = [*recorder.command(books.order, str(self.claim.path)), *comment]
         self.process = Process(command, inherited=[self.claim.descriptor])
@@ -46,7 +46,7 @@ class Run:
         books.comment = ""
         self.began = time.monotonic()
         self.began_at = time.time_ns()
-        self.follower = segments.Follower(self.claim.path)
+        self.follower = Follower(self.claim.path)
 
     def discard(self) -> None:
         """Take the empty segment away."""
@@ -71,11 +71,11 @@ class Run:
         path = self.claim.path
         if following is not None and self.follower.follow().last >= following.began_at - _BILLION:
             _wait_for_packet(following)
-            segments.cut_overlap(path, following.claim.path)
+            cut_overlap(path, following.claim.path)
         left = self._books.packets_left()
         if left is not None:
-            segments.cut_after(path, left)
-        whole = segments.Follower(path).follow()
+            cut_after(path, left)
+        whole = Follower(path).follow()
         if whole.stop == 0:
             self.discard()
             return
@@ -100,6 +100,8 @@ def record_files(books: "Books") -> AnalyzerError:
                 earlier, run = run, following
                 earlier.close(following)
     finally:
+        if not run.process.ended():
+            time.sleep(SECONDS_BEHIND)  # what has come is still to be handed on
         problem = run.explain()
         run.close()
     return problem
@@ -138,7 +140,7 @@ def _wait_for_packet(run: Run) -> None:
         time.sleep(LOOK_SECONDS / 4)
 
 
-def _append_counters(run: Run, whole: segments.Follower, lost: Lost) -> None:
+def _append_counters(run: Run, whole: Follower, lost: Lost) -> None:
     """Write the counters at the end of a segment, in the place of those that the program may have written."""
     path = run.claim.path
     with path.open("r+b") as file:

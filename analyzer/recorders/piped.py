@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from analyzer import segments
 from analyzer.errors import AnalyzerError, CaptureError
 from analyzer.formats import PCAP_MAGICS
 from analyzer.pcapng import Lost, interface, packet, section, statistics
 from analyzer.recorders import SNAP_BYTES, LiveStream
 from analyzer.recorders.interfaces import is_up
+from analyzer.segments import begin
 
 if TYPE_CHECKING:
     from analyzer.recording import Books
@@ -32,7 +32,7 @@ class Segment:
         """Begin it; lost is what the program had lost before."""
         self._books = books
         self._before = lost
-        self.claim = segments.begin(books.folder)
+        self.claim = begin(books.folder)
         self.file: BinaryIO = self.claim.path.open("r+b", buffering=1 << 18)
         order = books.order
         self.file.write(section(comment=books.comment))
