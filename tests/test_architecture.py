@@ -43,6 +43,7 @@ TIERS = [
     {"store", "history"},
     {"analysis"},
     {"storing", "live"},
+    {"jobs"},
     {"__init__"},
     {"progress", "reference", "keyboard"},
     {"commands"},
