@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePath
+from shlex import quote as shell_quote
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -35,6 +36,10 @@ NAMES = 5
 """Accounts, numbers and kinds of anomalies that a sentence names."""
 TITLE = 160
 """Characters of a campaign's title."""
+FILES = 2
+"""Captures that a command names one by one; of more, their folder."""
+STANDARD_INPUT = "-"
+MAY_BLOCK = "proven by a reply and may be blocked for a time"
 DETAIL = 300
 """Characters of what is told of an anomaly."""
 HEARD = {"two-way": ", two-way audio seen", "one-way": ", audio seen in one direction only", "none": ", no audio seen"}
@@ -358,7 +363,7 @@ class _Narrator:
         told = []
         for chosen, may in (
             (allowed, "on your allow-list: do not block, but find out what happened there"),
-            (proven & ~allowed, "proven by a reply and may be blocked for a time"),
+            (proven & ~allowed, MAY_BLOCK),
             (~proven & ~allowed, "not proven and may be forged: do not block on this alone"),
         ):
             addresses = self.attackers.loc[chosen, "source"]
@@ -366,7 +371,20 @@ class _Narrator:
                 are = "is" if len(addresses) == 1 else "are"
                 named = few(addresses.head(ADDRESSES).astype("str"), ADDRESSES, of=len(addresses))
                 told.append(f"{count(len(addresses), 'source')} {are} {may}: {named}")
+            if len(addresses) and may == MAY_BLOCK:
+                told.append(f"write a block-list: {self.command()}")
         return told
+
+    def command(self) -> str:
+        """Return the command that makes a block-list of what was read."""
+        captures = list(dict.fromkeys(self.captures["capture"].astype("str")))
+        folders = {str(PurePath(capture).parent) for capture in captures}
+        chosen = captures if len(captures) <= FILES else [f"{folders.pop()}/"] if len(folders) == 1 else []
+        named = " ".join(map(shell_quote, chosen))
+        if not named.isprintable() or len(named) > TITLE or STANDARD_INPUT in chosen or not named:
+            named = "CAPTURE..."
+        allow = " --allow FILE" if self.attackers["allowed"].notna().any() else ""
+        return f"sipscope block {named}{allow} --format nftables"
 
 
 def _number(call: AnsweredCall) -> Number:

@@ -61,6 +61,7 @@ def test_the_whole_answer():
         "DO NOW  change the password of extension 101, and end the registrations made with it",
         "DO NOW  bar calls to +44 20 3769 0880 (United Kingdom), and ask your carrier what was charged",
         "DO NOW  1 source is proven by a reply and may be blocked for a time: 10.77.0.2",
+        "DO NOW  write a block-list: sipscope block test.pcap --format nftables",
         (
             "DO NOW  3 sources are not proven and may be forged: do not block on this alone:"
             " 10.77.0.3, 10.77.0.4, 10.77.0.9"
