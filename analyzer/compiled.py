@@ -8,6 +8,7 @@ again, and where nothing can be written kernels are compiled in memory.
 
 # mypy: allow-untyped-calls, disable-error-code="attr-defined,import-untyped"
 
+import gc
 import os
 import select
 import shutil
@@ -15,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,12 +31,13 @@ UNUSED_SECONDS = 3600
 """How long a folder beyond these has not been used before it is removed: others may be running."""
 SOURCES = ("engines/*.py", "sip/*.py")
 PREPARED = {
-    "sip": ("analyzer.sip._kernels", "analyzer.sip._words", "analyzer.sip._text"),
-    "hashing": ("analyzer.sip._hashing",),
+    "sip": ("analyzer.sip._kernels", "analyzer.sip._words", "analyzer.sip._text", "analyzer.sip._hashing"),
     "streams": ("analyzer.sip._stream_kernels",),
 }
-"""The groups of kernels that another process compiles, in the order in which they are needed, and their modules."""
+"""The groups of kernels of which each is compiled by a process of its own, and their modules."""
 PREPARATION = "analyzer.sip.preparation"
+ALGEBRA = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
+"""What numba calculates with matrices by, if it can be imported."""
 WAIT_SECONDS = 120
 """How long a group is waited for before it is compiled here after all."""
 LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
@@ -49,7 +52,10 @@ def kernel(function: Callable[..., Any]) -> Any:  # noqa: ANN401
     import numba
 
     keep_compiled()
-    dispatcher = numba.njit(**LEAN)(function)
+    try:
+        dispatcher = numba.njit(**LEAN, pipeline_class=_kernel_compiler())(function)
+    except (ImportError, AttributeError, TypeError):  # another version of numba: it takes longer
+        dispatcher = numba.njit(**LEAN)(function)
     if not numba.config.DISABLE_JIT:
         with suppress(ImportError, AttributeError, TypeError):  # another version of numba: it is not kept
             dispatcher._cache = _SafeCache(function)  # noqa: SLF001 (njit(cache=True) does this, with a cache that raises)
@@ -93,6 +99,66 @@ class _SafeCache:
         """Keep what was compiled for a signature, if it can be written."""
         with suppress(OSError):
             self._cache.save_overload(sig, data)
+
+
+@cache
+def _kernel_compiler() -> type:
+    """Return a compiler that remembers what the types of numba's own functions are, and collects no garbage."""
+    from numba.core.compiler import Compiler
+
+    class KernelCompiler(Compiler):
+        def compile_extra(self, func: Callable[..., Any]) -> Any:  # noqa: ANN401
+            with _remembering(), _hoarding():
+                return super().compile_extra(func)
+
+    return KernelCompiler
+
+
+@contextmanager
+def _hoarding() -> Iterator[None]:
+    """Look for no garbage: a compiler makes much that refers to each other, and keeps most of it."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+_signatures: dict[Any, Any] = {}
+
+
+@contextmanager
+def _remembering() -> Iterator[None]:
+    """Have numba remember which signature of an operator, or a function of its own, is for which types.
+
+    Numba looks through all that it has for each `+` and each `[]` anew, and does so again in each round of inferring
+    types: a third of the time that compiling takes.
+    """
+    from numba.core import types
+
+    numbas: Any = getattr(types.functions, "BaseFunction", None)
+    find = getattr(numbas, "get_call_type", None)
+    if find is None or not hasattr(numbas, "get_impl_key"):  # another version of numba
+        yield
+        return
+
+    def find_once(function: Any, context: Any, args: tuple[Any, ...], kws: Any) -> Any:  # noqa: ANN401
+        if kws:
+            return find(function, context, args, kws)
+        key = (context, function, tuple(args))
+        if key not in _signatures:
+            signature = find(function, context, args, kws)
+            _signatures[key] = signature, function.get_impl_key(signature)
+        signature, function._impl_keys[signature.args] = _signatures[key]  # noqa: SLF001 (where find() leaves it)
+        return signature
+
+    numbas.get_call_type = find_once
+    try:
+        yield
+    finally:
+        numbas.get_call_type = find
 
 
 @cache
@@ -230,12 +296,29 @@ def _forget(home: Path) -> None:
 # --- compiling beside other work
 
 
-def prepare(announce: Callable[[str], None]) -> None:
-    """Let another process compile what reading needs after the engine, if it has never been: call before reading.
+def spare_algebra() -> None:
+    """Have numba do without the linear algebra of scipy, which takes it long to import and which no kernel uses.
 
-    While this process compiles the kernels of its engine, and reads, a second Python compiles those for SIP and for
-    streams into the same folder. A kernel that is called here before it is there waits for it. That it could not be
-    started, or ends early, costs time only. It goes on to the end of its work if this process ends before.
+    For a process that runs no kernels but those of this package: others could multiply no matrices.
+    """
+    if any(name in sys.modules for name in (*ALGEBRA, "numba.np.arraymath")):
+        return
+    for name in ALGEBRA:
+        sys.modules[name] = None  # type: ignore[assignment]  # it cannot be imported
+    try:
+        with suppress(ImportError):
+            import_module("numba.np.arraymath")
+    finally:
+        for name in ALGEBRA:
+            sys.modules.pop(name, None)
+
+
+def prepare(announce: Callable[[str], None]) -> None:
+    """Let other processes compile what reading needs after the engine, if it has never been: call before reading.
+
+    While this process compiles the kernels of its engine, and reads, another Python compiles those for SIP, and one
+    more those for streams, into the same folder. A kernel that is called here before it is there waits for it. That
+    one could not be started, or ends early, costs time only. Each goes on to its end if this process ends before.
 
     Args:
         announce: takes a sentence for the user; called only if there is something to prepare.
@@ -247,7 +330,8 @@ def prepare(announce: Callable[[str], None]) -> None:
         return
     announce("preparing the decoder, once")
     if folder is not None:
-        _beside.start()
+        for process in _beside.values():
+            process.start()
 
 
 def is_prepared(folder: Path, group: str) -> bool:
@@ -265,15 +349,15 @@ def note_prepared(group: str) -> None:
 
 def await_compiled(group: str) -> None:
     """Wait until a group of kernels is compiled, if another process is at it."""
-    _beside.wait(group)
+    _beside[group].wait()
 
 
 class _Beside:
-    """The process that compiles beside this one."""
+    """A process that compiles a group of kernels beside this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: str) -> None:
+        self._group = group
         self._process: subprocess.Popen[bytes] | None = None
-        self._heard = b""
         self._lock = Lock()
 
     def start(self) -> None:
@@ -284,31 +368,20 @@ class _Beside:
         paths = [str(Path(__file__).parents[1]), *filter(None, given)]
         with suppress(OSError):
             self._process = subprocess.Popen(  # noqa: S603 (nothing of it comes from outside)
-                [sys.executable, "-P", "-m", PREPARATION],
+                [sys.executable, "-P", "-m", PREPARATION, self._group],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
 
-    def wait(self, group: str) -> None:
-        """Wait until it tells that the group is done, or ends, or takes too long."""
+    def wait(self) -> None:
+        """Wait until it tells that it is done, or ends, or takes too long."""
         if self._process is None:
             return
         with self._lock:
-            deadline = time.monotonic() + WAIT_SECONDS
-            while self._process is not None and f"{group}\n".encode() not in self._heard:
-                if not self._listen(deadline - time.monotonic()):
-                    self._process = None
-
-    def _listen(self, seconds: float) -> bool:
-        """Say whether it told something within so many seconds."""
-        if self._process is None or self._process.stdout is None:
-            return False
-        told, _, _ = select.select([self._process.stdout], [], [], max(seconds, 0))
-        if not told:
-            return False
-        heard = os.read(self._process.stdout.fileno(), 1024)
-        self._heard += heard
-        return bool(heard)
+            told = None if self._process is None else self._process.stdout
+            if told is not None:
+                select.select([told], [], [], WAIT_SECONDS)
+            self._process = None
 
 
-_beside = _Beside()
+_beside = {group: _Beside(group) for group in PREPARED}

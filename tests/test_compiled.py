@@ -114,8 +114,8 @@ def test_a_full_disk_or_a_folder_that_goes_is_no_trouble(tmp_path):
 
 @pytest.mark.slow
 def test_another_process_compiles_once_what_reading_needs(tmp_path):
-    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [True, True, True]"
-    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "[] [True, True, True]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [True, True]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path)) == "[] [True, True]"
     code = f"""
 import pathlib
 from analyzer import read_messages
@@ -134,12 +134,12 @@ print([sum(kernel.stats.cache_misses.values()) for kernel in used], [len(kernel.
 
 def test_a_process_that_cannot_be_started_is_no_trouble(tmp_path):
     code = PREPARE.replace("told = []", "told = []; sys.executable = '/nowhere/python'")
-    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False, False]"
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False]"
 
 
 def test_a_process_that_fails_is_waited_for_no_longer(tmp_path):
     code = PREPARE.replace("told = []", "told = []; compiled.PREPARATION = 'analyzer.nothing'")
-    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False, False]"
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)) == "['preparing the decoder, once'] [False, False]"
 
 
 @pytest.mark.slow
@@ -148,11 +148,11 @@ def test_the_other_process_takes_no_modules_of_the_working_folder(tmp_path):
     (tmp_path / "analyzer").mkdir()
     code = f"import os; os.chdir({str(tmp_path)!r})\n" + PREPARE
     code = "import analyzer.compiled, numba\n" + code
-    assert told(code, XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONPATH=f"{ROOT}:").endswith("[True, True, True]")
+    assert told(code, XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONPATH=f"{ROOT}:").endswith("[True, True]")
 
 
 def test_nothing_is_prepared_where_kernels_are_interpreted(tmp_path):
-    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path), NUMBA_DISABLE_JIT="1") == "[] [False, False, False]"
+    assert told(PREPARE, XDG_CACHE_HOME=str(tmp_path), NUMBA_DISABLE_JIT="1") == "[] [False, False]"
 
 
 ENCODED = """
@@ -179,6 +179,7 @@ from analyzer import compiled
 made = compiled._part_library()
 made._finalize_final_module = lambda self: 1 / 0
 compiled._part_library = lambda: made""",
+    "other kernels": "from analyzer import compiled; compiled._kernel_compiler = lambda: None()",
     "no cache": "from analyzer import compiled; compiled._SafeCache = None",
     "other code": "from llvmlite import ir; ir.IRBuilder.cttz = None",
 }
@@ -192,6 +193,35 @@ def test_another_numba_compiles_more_slowly_but_the_same(tmp_path, change):
 
 def test_this_numba_leaves_parts_as_they_are(tmp_path):
     assert told(ENCODED, XDG_CACHE_HOME=str(tmp_path)) == "True"
+
+
+def test_what_numba_remembers_is_its_own_again(tmp_path):
+    code = """
+from numba.core import types
+find = types.functions.BaseFunction.get_call_type
+from analyzer import compiled
+"""
+    code += ENCODED + "print(len(compiled._signatures) > 9, types.functions.BaseFunction.get_call_type is find)"
+    assert told(code, XDG_CACHE_HOME=str(tmp_path)).splitlines() == ["True", "True True"]
+
+
+NO_ALGEBRA = """
+import sys
+from analyzer import compiled
+{before}
+compiled.spare_algebra()
+from analyzer.sip._kernels import rehash
+import numpy as np
+rehash(np.full(4, -1, np.int32), np.zeros(4, np.uint64), 2)
+print("scipy.linalg" in sys.modules)
+import scipy.linalg.cython_blas
+import scipy.sparse.csgraph
+"""
+
+
+@pytest.mark.parametrize(("before", "there"), [("", "False"), ("import scipy.linalg", "True")])
+def test_kernels_need_no_algebra_and_others_find_it(tmp_path, before, there):
+    assert told(NO_ALGEBRA.format(before=before), XDG_CACHE_HOME=str(tmp_path)) == there
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The kernels of this package, compiled by a process of their own: see analyzer.compiled.prepare()."""
+"""The kernels of this package, compiled by processes of their own: see analyzer.compiled.prepare()."""
 
 import gc
 import sys
@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.compiled import PREPARED, note_prepared
+from analyzer.compiled import note_prepared
 from analyzer.sip.grammar import NONE
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 
-def main() -> None:
-    """Compile each group, and tell on standard output that it is done."""
-    gc.disable()  # a compiler makes much that refers to each other, and ends soon
-    for group in PREPARED:
-        GROUPS[group]()
-        note_prepared(group)
-        with suppress(OSError):  # who asked may have ended
-            sys.stdout.write(f"{group}\n")
-            sys.stdout.flush()
+def main(group: str) -> None:
+    """Compile a group, and tell on standard output that it is done."""
+    gc.disable()  # what is imported stays
+    GROUPS[group]()
+    note_prepared(group)
+    with suppress(OSError):  # who asked may have ended
+        sys.stdout.write(f"{group}\n")
+        sys.stdout.flush()
 
 
 def compile_sip() -> None:
-    """Compile what splits messages and collects their text, by doing so with none."""
+    """Compile what splits messages, collects their text and hashes columns, by doing so with none."""
     from analyzer.sip import _kernels
+    from analyzer.sip._hashing import hash_spans
 
     data, span, spans = _read(np.uint8), _read(np.int64), _made(np.int64, 2)
     one, column = _made(np.int64, 1), _made(np.uint8, 1)
@@ -39,12 +39,6 @@ def compile_sip() -> None:
     _kernels.encode(data, one, one, codes, codes, hashes, offsets, column, codes, 0)
     _kernels.rehash(codes, hashes, 0)
     _kernels.append_texts(data, one, one, column, offsets, column)
-
-
-def compile_hashing() -> None:
-    """Compile what hashes the text of columns, by doing so with none."""
-    from analyzer.sip._hashing import hash_spans
-
     hash_spans(_read(np.int64), _read(np.uint8), _read(np.uint64), _made(np.uint64, 1))
 
 
@@ -71,7 +65,7 @@ def _read(dtype: "DTypeLike", dimensions: int = 1) -> "NDArray[Any]":
     return array
 
 
-GROUPS = {"sip": compile_sip, "hashing": compile_hashing, "streams": compile_streams}
+GROUPS = {"sip": compile_sip, "streams": compile_streams}
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
