@@ -1,5 +1,6 @@
 """The command line: its commands, and one sentence for what goes wrong."""
 
+import gc
 import sys
 
 import click
@@ -52,6 +53,8 @@ def main() -> None:
         # Whoever read our output has enough; nothing is left to say, and no traceback is to follow at exit.
         sys.stdout = None
         sys.exit(0)
+    finally:
+        gc.freeze()  # at its end, Python would look for circles of objects among all that there are, again and again
 
 
 def _fail(problem: str, code: int) -> None:
