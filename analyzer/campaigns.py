@@ -45,6 +45,8 @@ WEAK = ("account", "script", "handwriting")
 """The kinds of key that need not be told where a stronger one says it all."""
 FEW = 2
 """The most accounts that one telephone has."""
+SMALL = 20_000
+"""Up to how many nodes and edges a graph is followed here; scipy, which is faster, takes longer to be imported."""
 SHOWN = 6
 """How many reasons a campaign lists at the most for each kind of key."""
 
@@ -266,14 +268,36 @@ def _place(
 
 def _components(group: "NDArray[np.int64]", pairs: pd.DataFrame) -> "NDArray[np.int64]":
     """Return the groups after joining all groups that share a key, numbered anew."""
+    keys = pd.factorize(pairs["key"])[0] + group.max() + 1
+    size = int(max(keys.max(initial=0), group.max())) + 1
+    connect = _connect_few if size + len(keys) <= SMALL else _connect_many
+    return connect(pairs["group"].to_numpy(), keys, size)[group]
+
+
+def _connect_many(ones: "NDArray[np.int64]", others: "NDArray[np.int64]", size: int) -> "NDArray[np.int64]":
+    """Return the component of each of so many nodes, of which each one is connected with the other."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    keys = pd.factorize(pairs["key"])[0] + group.max() + 1
-    size = int(max(keys.max(initial=0), group.max())) + 1
-    graph = coo_matrix((np.ones(len(keys)), (pairs["group"].to_numpy(), keys)), shape=(size, size))
-    _, labels = connected_components(graph, directed=False)
-    return np.asarray(labels, dtype=np.int64)[group]
+    _, labels = connected_components(
+        coo_matrix((np.ones(len(ones)), (ones, others)), shape=(size, size)), directed=False
+    )
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _connect_few(ones: "NDArray[np.int64]", others: "NDArray[np.int64]", size: int) -> "NDArray[np.int64]":
+    """Return the same, in less time than scipy takes to be imported."""
+    above = list(range(size))
+
+    def root(node: int) -> int:
+        while above[node] != node:
+            above[node] = node = above[above[node]]
+        return node
+
+    for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+        first, second = root(one), root(other)
+        above[max(first, second)] = min(first, second)
+    return np.unique([root(node) for node in range(size)], return_inverse=True)[1]
 
 
 def _confirmed(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from factories import answers, capture_of, messages
 
+from analyzer import campaigns
 from analyzer.campaigns import join_campaigns
 from analyzer.detectors import find_attacks
 from analyzer.sip.transactions import follow
@@ -169,3 +170,11 @@ def test_a_hundred_sources_that_never_repeat_are_one_campaign():
 def test_the_order_of_attacks_changes_nothing():
     table = [attack(f"192.0.2.{number}", f"number:{number % 3}", "handwriting:a@b") for number in range(12)]
     assert groups(*table) == groups(*reversed(table))
+
+
+def test_small_graphs_are_connected_as_scipy_does():
+    chance = np.random.default_rng(1)
+    for size in range(1, 80):
+        ones, others = chance.integers(0, size, (2, int(chance.integers(0, size + 1))))
+        few, many = (connect(ones, others, size) for connect in (campaigns._connect_few, campaigns._connect_many))
+        assert few.tolist() == many.tolist()
