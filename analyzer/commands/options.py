@@ -76,11 +76,12 @@ def analyze(
 ) -> "Analysis":
     """Return the analysis of captures, with the options of reading() and, of a store, those of in_period()."""
     from analyzer.analysis import analyze as analyze_captures
-    from analyzer.compiled import prepare
+    from analyzer.compiled import prepare, spare_algebra
     from analyzer.reading import collect_seldom, save_memory
 
     save_memory()
     collect_seldom()
+    spare_algebra()
     detectors = load_detectors(settings)
     prepare(work.announce)
     return analyze_captures(
@@ -101,13 +102,14 @@ def read(
 ) -> "Reading":
     """Return what was read from captures or from a period of a store, with the options of analyze()."""
     from analyzer.allow import load_allowed
-    from analyzer.compiled import prepare
+    from analyzer.compiled import prepare, spare_algebra
     from analyzer.places import load_places
     from analyzer.reading import collect_seldom, read_captures, save_memory
     from analyzer.store import find_store
 
     save_memory()
     collect_seldom()
+    spare_algebra()
     # What is wrong with these files is said by every command.
     load_detectors(settings)
     load_allowed(*allow)
