@@ -375,8 +375,6 @@ class _Beside:
 
     def wait(self) -> None:
         """Wait until it tells that it is done, or ends, or takes too long."""
-        if self._process is None:
-            return
         with self._lock:
             told = None if self._process is None else self._process.stdout
             if told is not None:
