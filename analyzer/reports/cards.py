@@ -9,6 +9,7 @@ import pandas as pd
 
 from analyzer.reports.answer import short_names, worst_first
 from analyzer.reports.phone import describe_number
+from analyzer.reports.sequence import Phase, Sequence, phases, sequences
 from analyzer.reports.words import count, few, listed, quoted, span
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Card:
     outcome: str
     colour: str
     facts: list[Fact]
+    phases: list[Phase]
+    sequence: Sequence | None
 
 
 def campaign_cards(
@@ -50,7 +53,9 @@ def campaign_cards(
     sources = analysis.sources.set_index(analysis.sources["source"].astype("str"))
     proven = set(sources.index[sources["proven"].notna()])
     names = short_names(analysis.captures["capture"].astype("str"))
-    by_campaign = dict(iter(attacks.groupby(attacks["campaign"].astype("str"))))
+    shown = attacks[attacks["campaign"].astype("str").isin(campaigns["campaign"].astype("str"))]
+    by_campaign = dict(iter(shown.groupby(shown["campaign"].astype("str"))))
+    drawn = sequences(shown, analysis, names) if len(shown) else {}
     return [
         Card(
             id=str(campaign["campaign"]),
@@ -58,6 +63,8 @@ def campaign_cards(
             outcome=campaign["outcome"] if isinstance(campaign["outcome"], str) else "",
             colour=colours.get(str(campaign["campaign"]), ""),
             facts=_facts(campaign, by_campaign.get(str(campaign["campaign"]), attacks.iloc[:0]), proven, names),
+            phases=phases(by_campaign.get(str(campaign["campaign"]), attacks.iloc[:0])),
+            sequence=drawn.get(str(campaign["campaign"])),
         )
         for _, campaign in worst_first(campaigns).iterrows()
     ]

@@ -19,7 +19,7 @@ from analyzer.reports.words import SHOWN, listed, quoted
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
 
-ROWS = 50
+ROWS = 200
 """Rows of a table that the page shows; the exports hold all."""
 NAMES = 4
 """Values of a list that a cell shows."""

@@ -1,6 +1,11 @@
-"""The report as one HTML file: it asks for nothing from anywhere, runs no script, and begins with the answer."""
+"""The report as one HTML file: it asks for nothing from anywhere, begins with the answer, and needs no script.
+
+One script, which the page names by its digest, sorts, filters and pages the tables, and zooms.
+"""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from io import StringIO
 from itertools import zip_longest
 from pathlib import Path
@@ -69,6 +74,7 @@ def render_html(analysis: "Analysis", *, show_secrets: bool = False, told: Answe
     campaigns = worst_first(analysis.campaigns).head(CARDS)
     campaigns = campaigns if show_secrets else mask_secrets(campaigns)
     drawn, colours = _charts(analysis)
+    script = _file("report.js")
     cards = campaign_cards(campaigns, attacks, analysis, colours)
     page = _environment().get_template("report.html.j2")
     return page.render(
@@ -80,7 +86,9 @@ def render_html(analysis: "Analysis", *, show_secrets: bool = False, told: Answe
         cards_note=_more(len(analysis.campaigns), CARDS, "campaigns"),
         charts=drawn,
         tables=grids(analysis, attacks),
-        style=Markup(_style()),  # noqa: S704  our own file
+        style=Markup(_file("report.css")),  # noqa: S704  our own file
+        script=Markup(script),  # noqa: S704  our own file
+        digest=b64encode(sha256(script.encode()).digest()).decode(),
         version=versions()["sipscope"],
     )
 
@@ -106,8 +114,8 @@ def _slug(text: object) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", str(text))[:40]
 
 
-def _style() -> str:
-    return (Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+def _file(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def _summary(lines: list[Line]) -> list[tuple[Line, bool, int]]:

@@ -1,4 +1,6 @@
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from subprocess import run
@@ -14,7 +16,24 @@ from analyzer.reports.html import render_html, write_html
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "div", "header", "h1", "h2", "h3", "nav", "a", "main"),
     *("section", "p", "b", "span", "table", "thead", "tbody", "tr", "th", "td", "article", "dl", "dt", "dd", "ul"),
-    *("li", "figure", "footer", "svg", "g", "path", "defs", "clippath", "rect", "use", "text", "tspan"),
+    *(
+        "li",
+        "ol",
+        "details",
+        "summary",
+        "script",
+        "figure",
+        "footer",
+        "svg",
+        "g",
+        "path",
+        "defs",
+        "clippath",
+        "rect",
+        "use",
+        "text",
+        "tspan",
+    ),
 }
 """The tags that the template, and matplotlib's SVG, are made of."""
 EMPTY = {"meta", "path", "rect", "use"}
@@ -43,7 +62,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes what is not open"
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in {"style", "script"}:
             self.texts.append(data)
 
     @property
@@ -76,8 +95,10 @@ def test_the_page_asks_for_nothing_from_anywhere(page):
 def test_the_page_forbids_everything_that_it_does_not_need(page):
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
 
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
     assert policy.startswith("default-src 'none';")
-    assert "script" not in policy
+    assert re.findall(r"script-src ([^;]*);", policy) == [f"'sha256-{digest}'"]
 
 
 def test_links_lead_somewhere(page):
@@ -92,7 +113,7 @@ def test_hostile_text_is_shown_and_nothing_else():
     page = render_html(hostile_analysis())
 
     assert all(character.isprintable() or character == "\n" for character in page)
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "<img" not in page
     assert "{{ 7 * 7 }}" in Page(page).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
