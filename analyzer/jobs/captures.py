@@ -48,7 +48,8 @@ def list_captures(job: Job, now: datetime) -> list[Capture]:
             return sorted(
                 found for found in _below(job.captures) if not _is_fresh(found, now, settle) and _is_whole(found)
             )
-        return [found for path in list_segments(job.captures) if (found := look(path))]
+        segments = list_segments(job.captures) if job.captures.exists() else []
+        return [found for path in segments if (found := look(path))]
     except OSError as error:
         raise SettingsError(f"the captures in '{job.captures}' cannot be listed: {error.strerror or error}") from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from analyzer.errors import AnalyzerError, SettingsError
 from analyzer.jobs import disk
 from analyzer.jobs.lock import holder
-from analyzer.jobs.quantities import say_period, say_size
+from analyzer.jobs.quantities import each, say_period, say_size
 from analyzer.jobs.schedule import utc_now
 from analyzer.jobs.settings import Command, Job, Limit, Record, Spool, join_problems, read_job
 
@@ -167,27 +167,33 @@ def _command_problem(command: Command) -> str | None:
 
 
 def _remarks(job: Job) -> Iterator[str]:
-    if job.record is not None:
-        from analyzer.recorders.interfaces import check_interface, is_up
-
-        try:
-            check_interface(job.record.interface)
-            if not is_up(job.record.interface):
-                yield f"the interface {job.record.interface} is down; it is waited for"
-        except AnalyzerError as error:
-            yield f"{error}; it is waited for"
-        if job.keep.captures == Limit():
-            yield "captures are never removed, and will fill the disk; set captures in [keep]"
+    yield from _recording_remarks(job)
     for what, limit, folder in _limits(job):
         with suppress(OSError):
-            if limit.bytes and limit.bytes > disk.room(folder) + _used(folder):
-                yield f"the disk has no room for {say_size(limit.bytes)} of {what}: {say_size(disk.room(folder))} are free"
-    for folder in {job.tables, job.reports}:
+            free = disk.room(folder)
+            if limit.bytes and limit.bytes > free + _used(folder):
+                yield f"the disk has no room for {say_size(limit.bytes)} of {what}: {say_size(free)} are free"
+    for folder in (job.tables, job.reports):
         if folder.exists() and _is_read_only(folder):
             yield f"'{folder}' lies on a disk that is read-only now"
     for path, what in ((job.recording_lock, "records"), (job.reporting_lock, "analyses and reports")):
         if who := holder(path):
             yield f"{who} {what} for this job now"
+
+
+def _recording_remarks(job: Job) -> Iterator[str]:
+    from analyzer.recorders.interfaces import check_interface, is_up
+
+    if job.record is None:
+        return
+    try:
+        check_interface(job.record.interface)
+        if not is_up(job.record.interface):
+            yield f"the interface {job.record.interface} is down; it is waited for"
+    except AnalyzerError as error:
+        yield f"{error}; it is waited for"
+    if job.keep.captures == Limit():
+        yield "captures are never removed, and will fill the disk; set captures in [keep]"
 
 
 def _limits(job: Job) -> Iterator[tuple[str, Limit, Path]]:
@@ -208,7 +214,7 @@ def describe(job: Job, remarks: list[str], now: datetime | None = None) -> str:
     """Return what a job does, in lines of at most 80 columns where its paths allow, and its next times."""
     rows = [
         ("reads", _say_source(job)),
-        ("reports", f"every {_each(say_period(job.every))}, on the last {_each(say_period(job.covers))}"),
+        ("reports", f"every {each(job.every)}, on the last {each(job.covers)}"),
         ("keeps", "; ".join(f"{what} {_say_limit(limit)}" for what, limit in _kept(job))),
         ("into", str(job.reports)),
         ("", str(job.tables)),
@@ -225,10 +231,6 @@ def describe(job: Job, remarks: list[str], now: datetime | None = None) -> str:
         for number, time in enumerate(times)
     ]
     return "\n".join([f"The job {job.name} is in order.", "", *_wrapped(rows)])
-
-
-def _each(said: str) -> str:
-    return said.removeprefix("a ").removeprefix("an ")
 
 
 def _kept(job: Job) -> Iterator[tuple[str, Limit]]:

@@ -64,3 +64,8 @@ def say_size(count: int) -> str:
                 else f"{count // SIZES[unit]:,} {unit}"
             )
     return f"{count:,} bytes"
+
+
+def each(length: timedelta) -> str:
+    """Return a period in words, to follow 'every': '5 minutes', 'day'."""
+    return say_period(length).removeprefix("an ").removeprefix("a ")

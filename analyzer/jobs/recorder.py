@@ -1,5 +1,6 @@
 """The process that records for a job: it begins again when its recorder fails, and ends with whoever started it."""
 
+import os
 import pickle
 import signal
 import sys
@@ -46,7 +47,8 @@ def serve() -> None:
 
 
 def _listen(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not through sys.stdin, which would have to be free when this process ends
+        pass
     stop.set()
 
 

@@ -361,6 +361,9 @@ def _loop(job: Job, *, report: bool) -> None:
     """Analyse what comes, and report at the times of the schedule, for ever."""
     while not report:
         time.sleep(3600)
+    LOGGER.info(
+        "running %s; the next report is due at %s", job.name, f"{job.schedule.next(utc_now()):%Y-%m-%d %H:%M:%S} UTC"
+    )
     rounds = Rounds(job, perform_apart)
     reports = shelf.list_reports(job.reports)
     last = shelf.when(reports[-1]) if reports else job.schedule.last(utc_now()) if job.record else None

@@ -353,7 +353,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _arguments(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         words = ", ".join(f'"{word}"' for word in value.split())
-        raise ValueError(f"no shell is involved; write a list: [{words}]")
+        raise ValueError(f"no shell is involved; write a list: [{words}]")  # noqa: TRY004
     if (
         not isinstance(value, list)
         or not value
@@ -395,17 +395,17 @@ class _Section:
 
     def __init__(
         self,
-        data: Any,
+        data: Any,  # noqa: ANN401  whatever a TOML file has there
         file: str,
         base: Path,
         where: str = "",
-        parent: "_Section | None" = None,  # noqa: ANN401
+        parent: "_Section | None" = None,
     ) -> None:
         self.present = data is not None
         self.data: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
         self._file, self._base, self._where = file, base, where
         self.problems: list[SettingsError] = parent.problems if parent else []
-        self._sections: list[_Section] = []
+        self._sections: dict[str, _Section] = {}
         self._known: dict[str, None] = {}
         if self.present and not isinstance(data, Mapping):
             self._note(where, "a table is expected here, as in [section] or { key = value }")
@@ -413,8 +413,7 @@ class _Section:
     def section(self, key: str) -> "_Section":
         """Return a section of this one; it is empty if it is not there."""
         self._known[key] = None
-        found = next((section for section in self._sections if section._where == self._name(key)), None)
-        return found or self._add(self.data.get(key), key)
+        return self._sections.get(self._name(key)) or self._add(self.data.get(key), key)
 
     def sections(self, key: str) -> "list[_Section]":
         """Return the sections that [[key]] names, in order."""
@@ -464,12 +463,12 @@ class _Section:
         for key in self.data:
             if key not in self._known:
                 self.wrong(key, f"there is no such setting; allowed here are {', '.join(sorted(self._known))}")
-        for section in self._sections:
+        for section in self._sections.values():
             section.finish()
 
     def _add(self, data: Any, key: str) -> "_Section":  # noqa: ANN401
-        self._sections.append(_Section(data, self._file, self._base, self._name(key), self))
-        return self._sections[-1]
+        section = self._sections[self._name(key)] = _Section(data, self._file, self._base, self._name(key), self)
+        return section
 
     def _name(self, key: str) -> str:
         return f"{self._where}.{key}" if self._where else key

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analyzer.errors import SettingsError
 from analyzer.exports.files import make_folder, open_whole
-from analyzer.jobs.quantities import say_period
+from analyzer.jobs.quantities import each
 from analyzer.jobs.settings import Job, Limit
 
 STATE, CACHE = Path("/var/lib"), Path("/var/cache")
@@ -21,6 +21,8 @@ TEMPORARY = tuple(map(Path, ("/tmp", "/var/tmp")))  # noqa: S108  these are name
 SPARE_MEMORY = 512 << 20
 """What the process that starts an analysis, and its commands, may need beside its memory."""
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+MOST_LINES = 48
+"""Times of day that a timer lists at most."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 HARDENED = """\
@@ -29,6 +31,7 @@ ProtectSystem=strict
 ProtectHome={home}
 PrivateTmp={tmp}
 PrivateDevices=yes
+PrivateMounts=yes
 ProtectClock=yes
 ProtectHostname=yes
 ProtectControlGroups=yes
@@ -215,7 +218,7 @@ def _word(text: str) -> str:
 def _timer(job: Job) -> str:
     return "\n".join([
         "[Unit]",
-        f"Description=sipscope: reports of {job.name}, every {say_period(job.every).removeprefix('a ')}",
+        f"Description=sipscope: reports of {job.name}, every {each(job.every)}",
         "",
         "[Timer]",
         *_calendar(job),
@@ -233,22 +236,27 @@ def _calendar(job: Job) -> list[str]:
     if every == 7 * DAY:
         days, clock = divmod(offset, DAY)
         return [f"OnCalendar={WEEKDAYS[days]} *-*-* {_clock(clock)} UTC", "Persistent=true"]
-    if every <= DAY and DAY % every == timedelta(0) and not every % timedelta(seconds=1):
-        return [*(f"OnCalendar={line}" for line in _daily(every, offset)), "Persistent=true"]
+    whole = every <= DAY and DAY % every == timedelta(0) and not every % timedelta(seconds=1)
+    if whole and len(lines := _daily(every, offset)) <= MOST_LINES:
+        return [*(f"OnCalendar={line}" for line in lines), "Persistent=true"]
     seconds = every.total_seconds()
     return ["OnBootSec=1min", f"OnUnitActiveSec={seconds:g}s"]
 
 
 def _daily(every: timedelta, offset: timedelta) -> list[str]:
     """Return the times of day of a period that divides the day, as few expressions as need be."""
+    hours, rest = divmod(offset.seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if every == HOUR:
+        return [f"*-*-* *:{minutes:02}:{seconds:02} UTC"]
+    if every == MINUTE:
+        return [f"*-*-* *:*:{seconds:02} UTC"]
     if MINUTE % every == timedelta(0):
-        return [f"*-*-* *:*:{offset.seconds:02}/{every.seconds} UTC"]
+        return [f"*-*-* *:*:{seconds:02}/{every.seconds} UTC"]
     if HOUR % every == timedelta(0) and every % MINUTE == timedelta(0):
-        minutes, seconds = divmod(offset.seconds, 60)
         return [f"*-*-* *:{minutes:02}/{every.seconds // 60}:{seconds:02} UTC"]
     if every % HOUR == timedelta(0) and every < DAY:
-        hours, rest = divmod(offset.seconds, 3600)
-        return [f"*-*-* {hours:02}/{every.seconds // 3600}:{rest // 60:02}:{rest % 60:02} UTC"]
+        return [f"*-*-* {hours:02}/{every.seconds // 3600}:{minutes:02}:{seconds:02} UTC"]
     return [f"*-*-* {_clock(offset + number * every)} UTC" for number in range(DAY // every)]
 
 
@@ -280,7 +288,7 @@ def _cron_times(job: Job) -> str:
         if every == 7 * DAY:
             return f"{minute} {hour} * * {(day + 1) % 7}"
     raise SettingsError(
-        f"cron cannot say 'every {say_period(every)}'; use a period that divides the hour, the day or the week",
+        f"cron cannot say 'every {each(every)}'; use a period that divides the hour, the day or the week",
         file=job.file,
         key="report.every",
     )

@@ -5,6 +5,7 @@ Everything may be done again: what is there already is found by content, or by n
 """
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -205,6 +206,7 @@ def _examine(job: Job, store: "Store", since: datetime, until: datetime) -> "Ana
         signatures=job.signatures,
         allowed=load_allowed(*job.allow),
         places=load_places(*job.geoip),
+        past=store.past(since),
     )
 
 
@@ -241,4 +243,4 @@ def _end(day: str) -> datetime:
     return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
 
 
-WORK = {"analyse": analyse, "report": report, "prune": prune}
+WORK: dict[str, Callable[..., Done]] = {"analyse": analyse, "report": report, "prune": prune}
