@@ -16,7 +16,7 @@ PARTS = ("record", "report")
 class _WithExample(click.Group):
     """A group whose help ends in an example of the file that its commands take."""
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from analyzer.jobs.settings import EXAMPLE
 
         with formatter.section("A JOB.toml"):
