@@ -31,7 +31,7 @@ def recall(
     ordinary: Iterable[str] = (),
     joining: Joining | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return attacks and campaigns of a period with state, first_seen, and the ids under which they were known before.
+    """Return attacks and campaigns of a period under the ids of before, and campaigns with state and first_seen.
 
     Args:
         attacks: those of the period, with their campaigns.
@@ -46,11 +46,12 @@ def recall(
     known = _known(attacks, past, frozenset(ordinary), joining.rest)
     start = campaigns["start"].set_axis(campaigns["campaign"].astype("str"))
     before = known.groupby("campaign").agg(first=("start", "min"), last=("end", "max")).reindex(start.index)
-    silent = (start - before["last"]) > pd.Timedelta(joining.rest)
+    silence = (start - before["last"]).dt.total_seconds().clip(lower=0)
     named = _names(known, list(start.index))
     campaigns = campaigns.assign(
-        state=np.select([before["first"].isna(), silent], [NEW, RETURNED], CONTINUING),
+        state=np.select([before["first"].isna(), silence > joining.rest.total_seconds()], [NEW, RETURNED], CONTINUING),
         first_seen=before["first"].fillna(start).array,
+        silence=silence.array,
         campaign=[named[campaign] for campaign in start.index],
     )
     attacks = attacks.assign(campaign=attacks["campaign"].astype("str").map(named))

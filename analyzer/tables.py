@@ -162,6 +162,7 @@ COLUMNS = {
         Column("reasons", LIST, "why its attacks belong together, in words"),
         Column("state", WORD, "new, continuing or returned, of a period of a store; missing where no past is known"),
         Column("first_seen", TIME, "when it was first seen, in the period or before; missing where no past is known"),
+        Column("silence", SECONDS, "seconds since it was last seen before the period; missing for a new one"),
         # --- captures
         Column("format", WORD, "pcap or pcapng, with byte order and resolution"),
         Column("bytes", NUMBER, "size of the capture as it lies on the disk; missing for a pipe"),
@@ -292,7 +293,7 @@ CAMPAIGNS = Table(
     (
         "campaign", "title", "kinds", "tools", "sources", "targets", "numbers", "prefixes", "accounts", "passwords",
         "start", "end", "messages", "outcome", "found", "breached", "answered", "confidence", "reasons", "state",
-        "first_seen",
+        "first_seen", "silence",
     ),
 )  # fmt: skip
 STRAYS = Table(

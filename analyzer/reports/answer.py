@@ -17,7 +17,7 @@ from analyzer.exports.escape import escape
 from analyzer.exports.secrets import mask
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
-from analyzer.reports.words import Clock, account, count, few, lasted, listed, quoted, span
+from analyzer.reports.words import Clock, account, count, few, lasted, listed, quoted, silent, span, within
 from analyzer.strays import KNOCKS, SAID, Prober, find_probers
 from analyzer.tables import OUTCOMES
 
@@ -103,6 +103,15 @@ def worst_first(campaigns: pd.DataFrame) -> pd.DataFrame:
     return campaigns.loc[order.sort_values(["rank", "messages"], kind="stable").index].reset_index(drop=True)
 
 
+def seen_before(campaign: "pd.Series") -> str:
+    """Return 'new in this period', 'continuing, first seen …' or 'returned after …'; nothing if that is not known."""
+    state = campaign.get("state")
+    if not isinstance(state, str) or state == "new":
+        return "new in this period" if state == "new" else ""
+    after = f" after {silent(campaign['silence'])}" if state == "returned" else ""
+    return f"{state}{after}, first seen {campaign['first_seen']:%Y-%m-%d %H:%M} UTC"
+
+
 def short_names(captures: Iterable[str]) -> dict[str, str]:
     """Return the name of each capture, without its folder where no other has that name."""
     bare = {capture: PurePath(capture).name or capture for capture in captures}
@@ -156,10 +165,15 @@ class _Narrator:
         return int(self.captures["packets"].sum())
 
     def headline(self) -> str:
+        asked = self.analysis.period
+        before = f"{within(asked.since, asked.until)}: " if asked else ""
+        if asked and self.captures.empty:
+            return f"{before}no captures"
         messages = count(len(self.analysis.messages), "SIP message")
-        read = [count(len(self.captures), "capture"), count(self.packets, "packet"), messages, span(*self.period)]
+        read = [count(len(self.captures), "capture"), count(self.packets, "packet"), messages]
+        read += [] if asked else [span(*self.period)]
         lost = [self.drops(), count(len(self.analysis.anomalies), "anomaly", "anomalies")]
-        return f"{', '.join(part for part in read if part)}; {', '.join(part for part in lost if part)}"
+        return f"{before}{', '.join(part for part in read if part)}; {', '.join(part for part in lost if part)}"
 
     def drops(self) -> str:
         known = self.captures["dropped"].dropna()
@@ -214,10 +228,29 @@ class _Narrator:
         reasons = Counter(self.analysis.anomalies["reason"].dropna().astype("str"))
         if reasons:
             told.append(f"anomalies: {_reasons(reasons)}")
+        told += self.beyond()
         return [Line("fates", "; ".join(told))] if self.packets else []
+
+    def beyond(self) -> list[str]:
+        """Tell of captures of which the period has a part only."""
+        asked = self.analysis.period
+        if asked is None:
+            return []
+        reaching = pd.Series(data=False, index=self.captures.index)
+        if asked.since is not None:
+            reaching |= self.captures["start"] < asked.since
+        if asked.until is not None:
+            reaching |= self.captures["end"] >= asked.until
+        several = int(reaching.sum())
+        if not several:
+            return []
+        who = "1 capture reaches" if several == 1 else f"{several:,} captures reach"
+        return [f"{who} beyond the period, with all packets counted here"]
 
     def nothing(self) -> str:
         messages = len(self.analysis.messages)
+        if self.analysis.period and self.captures.empty:
+            return "Nothing is known of this period: no capture in the store has a part in it"
         if not messages:
             captures = "this capture" if len(self.captures) == 1 else "these captures"
             return f"No SIP in {captures}: {self._without_sip()}"
@@ -302,6 +335,7 @@ class _Narrator:
         for _, campaign in campaigns.head(CAMPAIGNS).iterrows():
             cells = self._campaign(campaign)
             lines.append(Line("campaign", "  ".join(cell for cell in cells if cell), cells))
+            lines += self.seen(campaign)
             reasons = [escape(str(reason), limit=TITLE) for reason in campaign["reasons"]]
             if reasons and len(campaign["sources"]) > 1:
                 more = f"; and {len(reasons) - REASONS:,} more" if len(reasons) > REASONS else ""
@@ -309,6 +343,12 @@ class _Narrator:
         if len(campaigns) > CAMPAIGNS:
             lines.append(Line("more", f"and {len(campaigns) - CAMPAIGNS:,} more, see the report"))
         return lines
+
+    @staticmethod
+    def seen(campaign: "pd.Series") -> list[Line]:
+        """Tell of a campaign of a period whether it was seen before."""
+        told = seen_before(campaign)
+        return [Line("reasons", told)] if told else []
 
     def _campaign(self, campaign: "pd.Series") -> tuple[str, ...]:
         return (

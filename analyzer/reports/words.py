@@ -1,6 +1,7 @@
 """Counts, times and lists in words, the same in every report."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import islice
 
 import pandas as pd
@@ -11,6 +12,7 @@ SHOWN = 80
 """Characters of a text from the wire that a sentence quotes at most."""
 MINUTE = 60
 HOUR = 3600
+DAY = 86_400
 SHORT = pd.Timedelta("1h")
 """What lasts shorter is told with seconds."""
 
@@ -59,6 +61,22 @@ def lasted(seconds: float) -> str:
     if whole < HOUR:
         return f"{whole // MINUTE} min {whole % MINUTE} s"
     return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def silent(seconds: float) -> str:
+    """Return a silence as '3 days', or as lasted() has it if it is shorter than two days."""
+    days = int(seconds // DAY)
+    return f"{days:,} days" if days > 1 else lasted(seconds)
+
+
+def within(since: datetime | None, until: datetime | None) -> str:
+    """Return '2026-11-15 09:00 to 2026-11-22 09:00 UTC', or what there is of it: 'since …', 'before …'."""
+    if since is None:
+        return "" if until is None else f"before {until:%Y-%m-%d %H:%M} UTC"
+    if until is None:
+        return f"since {since:%Y-%m-%d %H:%M} UTC"
+    last = f"{until:%H:%M}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M}"
+    return f"{since:%Y-%m-%d %H:%M} to {last} UTC"
 
 
 def span(start: pd.Timestamp | None, end: pd.Timestamp | None) -> str:

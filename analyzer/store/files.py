@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -47,13 +47,11 @@ def make_folder(folder: Path) -> None:
 
 
 def write_unfinished(target: Path, write: Callable[[BinaryIO], None]) -> Path:
-    """Write a file beside target, all of it on the disk, and return its path; finish() gives it the name of target."""
+    """Write a file beside target and return its path; it is to be synchronised, and to replace target."""
     unfinished = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
     try:
         with open(unfinished, "wb", opener=_open_privately) as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
@@ -62,19 +60,45 @@ def write_unfinished(target: Path, write: Callable[[BinaryIO], None]) -> Path:
 
 def write_whole(target: Path, text: str) -> None:
     """Write a small file, whole or not at all, its name on the disk too."""
-    write_unfinished(target, lambda file: _write(file, text)).replace(target)
-    sync_folder(target.parent)
+    unfinished = write_unfinished(target, lambda file: _write(file, text))
+    put_in_place([(unfinished, target)])
+
+
+def put_in_place(files: Sequence[tuple[Path, Path]]) -> None:
+    """Give unfinished files the names that they are to have, once all of them are on the disk; then have the names so.
+
+    One after the other, what a disk does for the first serves the next ones too.
+    """
+    for unfinished, _ in files:
+        _sync(unfinished, os.O_RDONLY)
+    for unfinished, target in files:
+        unfinished.replace(target)
+    for folder in sorted({target.parent for _, target in files}):
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk; where folders cannot be synchronised, nothing is done."""
-    with suppress(PermissionError):
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with suppress(OSError):
-                os.fsync(number)
-        finally:
-            os.close(number)
+    with suppress(PermissionError), _where_possible():
+        _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+@contextmanager
+def _where_possible() -> Iterator[None]:
+    """Pass over what a file system cannot do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, flags)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _write(file: BinaryIO, text: str) -> None:

@@ -17,7 +17,7 @@ from analyzer.reading import Progress, Reading, count_threads
 from analyzer.sip.parts import categorical
 from analyzer.store import FORMAT, explain_format
 from analyzer.store.records import Entry, Record, load
-from analyzer.store.schema import DAY_OF, DERIVED, NANOSECOND, STORED, from_arrow, schema_of, words_of
+from analyzer.store.schema import DAY_OF, DERIVED, NANOSECOND, STORED, from_arrow, schema_of
 from analyzer.store.writing import FORMAT_KEY
 from analyzer.tables import ANOMALIES, ATTACKS, CAPTURES, FATES, MESSAGES, Table
 
@@ -236,7 +236,7 @@ def read_columns(path: Path, table: Table, columns: Sequence[str], period: "Peri
 
     Raises StoreError if it is of another format, and what pyarrow raises if it is damaged.
     """
-    with pq.ParquetFile(path, read_dictionary=words_of(table), memory_map=False, pre_buffer=True) as file:
+    with pq.ParquetFile(path, pre_buffer=True) as file:
         found = (file.metadata.metadata or {}).get(FORMAT_KEY, b"")
         if found != str(FORMAT).encode():
             raise StoreError(path, explain_format(int(found) if found.isdigit() else "unknown"))

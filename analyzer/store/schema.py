@@ -147,11 +147,6 @@ def _lists(values: "pd.Series[Any]", kind: pa.DataType) -> pa.Array:
 # --- from files
 
 
-def words_of(table: "Table") -> list[str]:
-    """Return the columns of a table that are read as dictionaries."""
-    return [name for name, column in table.contract.items() if column.dtype == WORD]
-
-
 def from_arrow(table: "Table", tables: Sequence[pa.Table], columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Return Arrow tables, one below the other, as one frame with the declared dtypes.
 

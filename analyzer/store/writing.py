@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from analyzer.errors import StoreError
 from analyzer.exports.rowgroups import RowGroups
 from analyzer.store import FORMAT
-from analyzer.store.files import UNFINISHED, make_folder, sync_folder, write_unfinished
+from analyzer.store.files import UNFINISHED, make_folder, put_in_place, sync_folder, write_unfinished
 from analyzer.store.records import DAYLESS, Entry, Record, load, save, write_intent
 from analyzer.store.schema import STORED, by_day, schema_of, to_arrow
 from analyzer.workers import count_processors, in_threads
@@ -88,10 +88,7 @@ def _write_all(folder: Path, files: list[_File]) -> dict[str, int]:
         written = write_unfinished(target, partial(_write_parquet, table=file.table, frame=file.rows))
         unfinished.append((written, target))
         sizes[file.path] = written.stat().st_size
-    for written, target in unfinished:
-        written.replace(target)
-    for parent in {target.parent for _, target in unfinished}:
-        sync_folder(parent)
+    put_in_place(unfinished)
     return sizes
 
 
