@@ -6,8 +6,10 @@ import sys
 import click
 
 from analyzer.commands.abuse import abuse
+from analyzer.commands.anonymize import anonymize
 from analyzer.commands.block import block
 from analyzer.commands.completion import completion
+from analyzer.commands.extract import extract
 from analyzer.commands.help import help_topic
 from analyzer.commands.job import job
 from analyzer.commands.record import record
@@ -32,7 +34,21 @@ def cli() -> None:
     """
 
 
-for _command in (report, block, abuse, record, watch, job, store, *TABLE_COMMANDS, tools, completion, help_topic):
+for _command in (
+    report,
+    block,
+    abuse,
+    extract,
+    anonymize,
+    record,
+    watch,
+    job,
+    store,
+    *TABLE_COMMANDS,
+    tools,
+    completion,
+    help_topic,
+):
     cli.add_command(_command)
 
 

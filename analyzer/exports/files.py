@@ -1,6 +1,6 @@
 """Files that are written whole or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -25,6 +25,20 @@ def open_whole(path: str | Path) -> Iterator[BinaryIO]:
             yield from _replace(target)
     except OSError as error:
         raise SettingsError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def refuse_output(output: str | Path, inputs: Sequence[Path]) -> None:
+    """Raise SettingsError if the output exists, or is one of the inputs."""
+    target = Path(output)
+    if target.is_dir():
+        raise SettingsError(f"'{output}' is a folder; name a file in it")
+    for path in inputs:
+        if target.exists() and path.exists() and target.samefile(path):
+            raise SettingsError(f"'{output}' is the capture that is read; choose another name for what is written")
+    if target.exists() or target.is_symlink():
+        raise SettingsError(f"'{output}' exists already; choose another name, or remove it first")
+    if not target.absolute().parent.is_dir():
+        raise SettingsError(f"cannot write '{output}': there is no folder '{target.parent}'; make it first")
 
 
 def make_folder(path: str | Path) -> Path:

@@ -1,0 +1,211 @@
+"""Evidence: the packets that prove attacks, and no others, in a file of their own.
+
+What is written is analysed again. If the attacks that were asked for are not found in it as they were (their ids,
+kinds, outcomes and campaigns), more is added, step by step: a suspicion may hold only in the company of others.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from analyzer.capture import STDIN, describe, find_captures
+from analyzer.errors import SettingsError
+from analyzer.exports.files import open_whole, refuse_output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.analysis import Analysis
+    from analyzer.reading import Captures, Reading
+
+__all__ = ["Extracted", "extract"]
+
+_SAME = ("attack", "kind", "outcome", "campaign")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extracted:
+    """What was written, and whether it proves what it was written for."""
+
+    attacks: "pd.DataFrame"
+    """The attacks that were asked for."""
+    packets: int
+    """How many packets were written."""
+    captured: int
+    """How many packets the captures have."""
+    captures: tuple[str, ...]
+    """The names of the captures that packets were taken from."""
+    holding: str
+    """What was taken: one of analyzer.extracting.selection.WIDTHS."""
+    lost: tuple[str, ...]
+    """The ids of the attacks that are not found again, or not as they were."""
+
+
+def extract(
+    captures: "Captures",
+    output: str | Path,
+    *,
+    campaigns: Sequence[str] = (),
+    attacks: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    begin: Callable[[str], None] | None = None,
+    **options: Any,  # noqa: ANN401
+) -> Extracted:
+    """Write the packets that prove attacks to a new pcapng file, with comments that say why.
+
+    Args:
+        captures: as analyze() has them; each is read several times, so that no pipe will do.
+        output: the file, which must not exist.
+        campaigns: ids of campaigns.
+        attacks: ids of attacks.
+        sources: addresses; whatever they sent and got is taken, also of those that did not attack.
+        begin: called with what is done next, for people.
+        options: those of analyze().
+
+    Raises:
+        SettingsError: nothing is asked for, there is no such id, or the output exists or cannot be written.
+        CaptureError, UnavailableError: as analyze() does.
+    """
+    from analyzer.analysis import examine
+    from analyzer.allow import load_allowed
+    from analyzer.extracting.selection import WIDTHS, choose_attacks
+    from analyzer.places import load_places
+    from analyzer.reading import READERS_OF_ANYTHING, read_captures
+
+    if not (campaigns or attacks or sources):
+        raise SettingsError("nothing to extract was named; name a campaign, an attack or a source")
+    foreign = options.get("engine") in READERS_OF_ANYTHING
+    paths = find_captures([captures] if isinstance(captures, str | Path) else captures, foreign=foreign)
+    refuse_output(output, paths)
+    _refuse_pipes(paths)
+    judging = {name: options.pop(name) for name in ("detectors",) if name in options}
+    judging |= {"signatures": options.get("signatures", ())}
+    judging |= {"allowed": load_allowed(*options.pop("allow", ())), "places": load_places(*options.pop("geoip", ()))}
+    reading = read_captures(captures, **options)
+    analysis = examine(reading, **judging)
+    wanted = choose_attacks(analysis, campaigns=campaigns, attacks=attacks, sources=sources)
+    again = {name: value for name, value in options.items() if name not in {"progress", "jobs"}}
+    say = begin or (lambda _: None)
+    with open_whole(output) as file:
+        for width in WIDTHS:
+            say("while writing the evidence")
+            writing = _Writing(paths, analysis, reading, wanted, options.get("most_bytes"))
+            packets, names, captured = writing.write(file, sources, width)
+            say("while analysing the evidence again")
+            lost = _lost(wanted, examine(read_captures(file.name, **again), **judging))
+            if not lost:
+                break
+    return Extracted(attacks=wanted, packets=packets, captured=captured, captures=names, holding=width, lost=lost)
+
+
+def _refuse_pipes(paths: Sequence[Path]) -> None:
+    for path in paths:
+        name, size = describe(path)
+        if size is None or path == STDIN:
+            raise SettingsError(f"{name} can be read once only, and extracting reads several times; save it to a file")
+
+
+def _lost(wanted: "pd.DataFrame", found: "Analysis") -> tuple[str, ...]:
+    """Return the ids of wanted attacks that were not found as they were."""
+    there = set(found.attacks[list(_SAME)].astype("str").itertuples(index=False, name=None))
+    rows = wanted[list(_SAME)].astype("str").itertuples(index=False, name=None)
+    return tuple(row[0] for row in rows if row not in there)
+
+
+class _Writing:
+    """What evidence is written from."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        analysis: "Analysis",
+        reading: "Reading",
+        wanted: "pd.DataFrame",
+        most_bytes: int | None,
+    ) -> None:
+        self._paths, self._analysis, self._reading = paths, analysis, reading
+        self._wanted, self._most_bytes = wanted, most_bytes
+
+    def write(self, file: BinaryIO, sources: Sequence[str], width: str) -> tuple[int, tuple[str, ...], int]:
+        """Write evidence of that width; return its packets, the names of its captures, and how many packets they had."""
+        from analyzer.extracting.selection import choose_messages, explain, find_media
+        from analyzer.extracting.tracks import Tracks
+
+        chosen = choose_messages(self._analysis, self._wanted, sources, width)
+        reasons = explain(self._analysis.messages, chosen, self._wanted)
+        media = find_media(self._analysis, self._reading.flows, chosen)
+        needed: list[tuple[Path, dict[int, str]]] = []
+        for path in self._paths:
+            name, _ = describe(path)
+            if name in reasons:
+                tracks = Tracks(path, reasons[name], media.get(name, ()), self._most_bytes)
+                needed.append((path, tracks.find()))
+        file.seek(0)
+        file.truncate()
+        _copy(file, needed, _comment(needed, self._wanted, sources, width), self._most_bytes)
+        file.flush()
+        captured = int(self._analysis.captures["packets"].sum())
+        return sum(len(found) for _, found in needed), tuple(str(path) for path, _ in needed), captured
+
+
+def _comment(
+    needed: list[tuple[Path, dict[int, str]]], wanted: "pd.DataFrame", sources: Sequence[str], width: str
+) -> str:
+    """Return what the section says of itself."""
+    lines = [f"Evidence extracted by {_version()}: {width}."]
+    for attack in wanted.to_dict("records"):
+        end = f"{attack['start']:%Y-%m-%d %H:%M:%S} to {attack['end']:%H:%M:%S} UTC"
+        what = f"{attack['kind']} by {attack['source']}, {end}, outcome {attack['outcome']}"
+        lines.append(f"Attack {attack['attack']} of campaign {attack['campaign']}: {what}")
+    lines += [f"All messages of {source}" for source in sources]
+    for path, found in needed:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f"From {path.name}, {len(found):,} packet(s); SHA-256 of the file {digest}")
+    return "\n".join(lines)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"sipscope {version('sipscope')}"
+    except PackageNotFoundError:
+        return "sipscope"
+
+
+def _copy(file: BinaryIO, needed: list[tuple[Path, dict[int, str]]], comment: str, most_bytes: int | None) -> None:
+    """Write the packets in the order of time; those of one capture keep their order."""
+    import heapq
+
+    from analyzer.exports.pcapng import PcapngWriter
+
+    writer = PcapngWriter(file, comment=comment, program=_version())
+    streams = [_packets(path, found, writer, place, most_bytes) for place, (path, found) in enumerate(needed)]
+    for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
+        writer.add_packet(*packet[:3], missing=packet[3], comment=packet[4])
+
+
+def _packets(path: Path, found: dict[int, str], writer: Any, place: int, most_bytes: int | None) -> Any:  # noqa: ANN401
+    """Yield the packets of a capture, each behind the latest time so far and the place of its capture."""
+    import numpy as np
+
+    from analyzer.records import read_records
+
+    numbers = np.array(sorted(found), np.int64)
+    interfaces: dict[tuple[int, int], int] = {}
+    latest = -1
+    for records in read_records(path, most_bytes=most_bytes):
+        low, high = np.searchsorted(numbers, (records.first, records.first + len(records)))
+        for number in numbers[low:high].tolist():
+            at = number - records.first
+            kind = records.link_of(at), records.snap_of(at)
+            if kind not in interfaces:
+                interfaces[kind] = writer.add_interface(kind[0], snap=kind[1], name=path.name)
+            time = records.time_of(at)
+            latest = max(latest, time)
+            comment = f"{found[number]}; packet {number:,} of {path.name}"
+            packet = interfaces[kind], time, records.bytes_of(at), records.missing_of(at), comment
+            yield latest, place, packet
