@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test check format clean captures accuracy corpus fuzz bench bench-full
+.PHONY: report test check format clean notebook docs captures accuracy corpus fuzz bench bench-full
 
 report: $(READY)  ## analyse the bundled captures and say where the report is
 	$(BIN)/sipscope report captures/ -o report
@@ -16,6 +16,13 @@ check: $(READY)  ## run the linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+notebook: $(READY)  ## open the notebooks in a browser
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebook]'
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+docs: $(READY)  ## write the pages of docs/ that are generated
+	$(BIN)/python docs/make.py
 
 format: $(READY)  ## let the formatter decide
 	$(BIN)/ruff format .

@@ -28,7 +28,7 @@ def _empty(table: str) -> "pd.DataFrame":
     return TABLES[table].empty()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Analysis:
     """The tables of one analysis (see analyzer.tables for their columns)."""
 
@@ -77,6 +77,13 @@ class Analysis:
         from analyzer.narrowing import in_period
 
         return in_period(self, start, end)
+
+    def __repr__(self) -> str:
+        """Return how much there is of what."""
+        from analyzer.reports.words import count
+
+        names = {"captures": "capture", "messages": "SIP message", "sources": "source", "campaigns": "campaign"}
+        return f"<Analysis: {', '.join(count(len(getattr(self, name)), one) for name, one in names.items())}>"
 
     def _repr_html_(self) -> str:
         """Return the answer, for a notebook; passwords are masked."""
