@@ -11,12 +11,15 @@ from analyzer.errors import CaptureError, SettingsError
 from analyzer.pcapng import GAP, Lost
 from analyzer.recorders import SIP_PORTS, Order, Recorder, choose, make_order
 from analyzer.recorders.interfaces import is_up
+from analyzer.recorders.process import Process
 from analyzer.segments import finish, recover
 
 LOOK_SECONDS = 0.2
 """How often a recording looks whether something is to be done."""
 _ABOUT = timedelta(seconds=1)
 """What came so shortly before an interface went down may be lost with it."""
+_SECONDS_TO_BEGIN = 60.0
+"""A recorder that has not begun after so long is given up."""
 _MOST_FAILURES = 3
 _SECONDS_OF_HEALTH = 5.0
 """A recorder that ran so long before it failed may be started again."""
@@ -96,7 +99,10 @@ class Books:
     order: Order
     stop: threading.Event
     hear: Callable[[Path], None] | None = None
-    began: float = field(default_factory=time.monotonic)
+    began: float | None = None
+    """When the first recorder had begun (monotonic)."""
+    since: float | None = None
+    """When the recorder at work had begun; None if it has not."""
     packets: int = 0
     dropped: int | None = None
     segments: list[Path] = field(default_factory=list)
@@ -109,9 +115,20 @@ class Books:
         """Where the segments go."""
         return Path(self.recording.folder)
 
+    def begin(self, process: Process) -> bool:
+        """Say whether the recorder has begun; wait for that, unless it ends or all is to end."""
+        self.since, end = None, time.monotonic() + _SECONDS_TO_BEGIN
+        while not (begun := process.wait_for(self.recorder.begun, LOOK_SECONDS)):
+            if process.ended() or self.stop.is_set() or time.monotonic() > end:
+                break
+        if begun:
+            self.since = time.monotonic()
+            self.began = self.began or self.since
+        return begun
+
     def seconds_left(self) -> float:
         """Return how long is still to be recorded."""
-        if self.recording.duration is None:
+        if self.recording.duration is None or self.began is None:
             return float("inf")
         return self.began + self.recording.duration.total_seconds() - time.monotonic()
 
@@ -195,7 +212,6 @@ def _record(books: Books) -> None:
         if not is_up(interface):
             _wait_until_up(books, datetime.now(UTC))
             continue
-        began = time.monotonic()
         problem = run(books)
         if books.done():
             return
@@ -203,7 +219,8 @@ def _record(books: Books) -> None:
         if not is_up(interface):
             _wait_until_up(books, start)
             continue
-        failures = 1 if time.monotonic() - began > _SECONDS_OF_HEALTH else failures + 1
+        healthy = books.since is not None and time.monotonic() - books.since > _SECONDS_OF_HEALTH
+        failures = 1 if healthy else failures + 1
         if isinstance(problem, SettingsError) or failures >= _MOST_FAILURES:
             raise problem
         books.enter_gap(start, f"{books.recorder.name} ended and was started again")
@@ -213,7 +230,7 @@ def _wait_until_up(books: Books, start: datetime) -> None:
     while not is_up(books.recording.interface):
         if books.done():
             break
-        books.stop.wait(min(LOOK_SECONDS, max(books.seconds_left(), 0)))
+        books.stop.wait(LOOK_SECONDS)
     books.enter_gap(start, f"the interface {books.recording.interface} was down")
 
 

@@ -133,35 +133,39 @@ class LiveStream:
         """Start the recorder."""
         self.recorder = recorder
         self._order = order
-        self._process = Process(recorder.command(order, "-"), piped=True)
+        self.process = Process(recorder.command(order, "-"), piped=True)
+        self._begun = False
 
     @property
     def file(self) -> IO[bytes]:
         """The readable end of the pipe, unbuffered: pcapng from dumpcap, pcap from the others."""
-        if self._process.output is None:
+        if self.process.output is None:
             raise ValueError("this recorder has no pipe")
-        return self._process.output
+        return self.process.output
 
     def ask(self) -> None:
         """Have the recorder write out what it holds and tell its counters, if it can while it runs (tcpdump)."""
-        if self.recorder.name == "tcpdump":
-            self._process.order(b"21")
+        if self.recorder.name != "tcpdump":
+            return
+        self._begun = self._begun or self.process.wait_for(self.recorder.begun, 0)
+        if self._begun:  # before that, it would not understand
+            self.process.order(b"21")
 
     def lost(self) -> Lost:
         """Return the recorder's counters as it told them last; dumpcap tells them at its end."""
-        return self.recorder.lost(self._process.said)
+        return self.recorder.lost(self.process.said)
 
     def end(self) -> None:
         """Order the recorder to end: the pipe then ends with what it still holds."""
-        self._process.order(b"i")
+        self.process.order(b"i")
 
     def problem(self) -> AnalyzerError | None:
         """Return why the recorder has ended by itself; None if it has not, or did as it was told."""
-        return self.recorder.explain(self._process.said, self._order) if self._process.ended(_SECONDS_TO_END) else None
+        return self.recorder.explain(self.process.said, self._order) if self.process.ended(_SECONDS_TO_END) else None
 
     def close(self) -> None:
         """End the recorder at once."""
-        self._process.stop()
+        self.process.stop()
 
 
 @contextmanager

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from analyzer.recording import Books
 
 LOOK_SECONDS = 0.2
-SECONDS_TO_BEGIN = 20.0
-"""A recorder that has not begun after so long is given up."""
 SECONDS_BEHIND = 0.7
 """The kernel hands packets on after a quarter of a second at the latest, and the recorder writes them in as much."""
 SECONDS_TO_MEET = 30.0
@@ -39,7 +37,7 @@ class Run:
         comment = ["--capture-comment", books.comment] if books.comment else []
         command = [*recorder.command(books.order, str(self.claim.path)), *comment]
         self.process = Process(command, inherited=[self.claim.descriptor])
-        if not self.process.wait_for(recorder.begun, SECONDS_TO_BEGIN):
+        if not books.begin(self.process):
             self.process.stop()
             self.discard()
             raise self.explain()

@@ -110,7 +110,8 @@ def record_pipe(books: "Books") -> AnalyzerError:
     """Record until all is done, the interface goes down, or the program ends; return why, should it be the last."""
     live = LiveStream(books.recorder, books.order)
     try:
-        _Writing(books, live).run()
+        if books.begin(live.process):
+            _Writing(books, live).run()
         live.close()
         interface, name = books.recording.interface, books.recorder.name
         return live.problem() or CaptureError(interface, f"{name} ended; see whether it runs by itself")

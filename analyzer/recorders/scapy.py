@@ -68,9 +68,9 @@ def main() -> None:
 
     sniffer: Any = AsyncSniffer(iface=interface, filter=text, store=False, prn=writer.write, started_callback=begun)
     sniffer.start()
-    while not ended.wait(0.2) and sniffer.running:
+    while not ended.wait(0.2) and sniffer.thread.is_alive():
         pass
-    if sniffer.running:
+    if sniffer.thread.is_alive() and sniffer.running:
         sniffer.stop()
     elif error := getattr(sniffer, "exception", None):
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
