@@ -59,7 +59,7 @@ class Recorder(Protocol):
         """Return the command that records to output, a path or - for standard output."""
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
-        """Return what went wrong, by what the program said; None if nothing that it knows."""
+        """Return what went wrong for good, by what the program said; None if it may be started again."""
 
     def lost(self, said: str) -> Lost:
         """Return the counters that the program told last."""

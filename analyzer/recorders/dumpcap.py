@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from analyzer.errors import AnalyzerError, CaptureError, SettingsError
+from analyzer.errors import AnalyzerError, SettingsError
 from analyzer.pcapng import Lost
 from analyzer.recorders import SNAP_BYTES, Order, find_program, refused
 
@@ -12,8 +12,6 @@ _COUNTERS = re.compile(
     r"Packets received/dropped on interface '.*': (\d+)/\d+ \(pcap:(\d+)/dumpcap:(\d+)/flushed:(\d+)/ps_ifdrop:(\d+)\)"
 )
 _REFUSALS = ("permission", "Operation not permitted", "EPERM", "CAP_NET_RAW")
-_GONE = ("no longer attached", "No such device", "is not up", "interface disappeared", "went down", "no such device")
-_FULL = ("no space", "No space", "disk is full", "Disk quota")
 _MOST_QUOTED = 160
 
 
@@ -35,15 +33,11 @@ class Dumpcap:
         return [*self.locate(), *options, "-q", *([] if order.promiscuous else ["-p"]), "-w", output]
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
-        """Return what went wrong, by what it said; None if nothing that it knows."""
-        if any(word in said for word in _FULL):
-            return CaptureError("the recording", "the disk is full; make room on it, then start again")
+        """Return what went wrong for good, by what it said; None if it may be started again."""
         if "capture filter" in said:
             return SettingsError(f"'{order.filter}' is no capture filter ({_quote(said)}); see man pcap-filter")
         if any(word in said for word in _REFUSALS):
             return refused(order, self.name)
-        if any(word in said for word in _GONE):
-            return CaptureError(order.interface, "the interface has gone; wait for it, or choose another")
         return None
 
     def lost(self, said: str) -> Lost:

@@ -5,8 +5,10 @@ ends: for a second both see the same packets. What both have is then cut off the
 is in one of them, and each segment has counters of its own.
 """
 
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import AnalyzerError, CaptureError
@@ -24,6 +26,8 @@ SECONDS_BEHIND = 0.7
 SECONDS_TO_MEET = 30.0
 """How long the earlier recorder may take to come to where the later one began, on a busy machine."""
 _BILLION = 1_000_000_000
+_MOST_QUOTED = 200
+_FULL = ("no space", "No space", "disk is full", "Disk quota")
 
 
 class Run:
@@ -54,10 +58,15 @@ class Run:
     def explain(self) -> AnalyzerError:
         """Return why the program ended."""
         said, name = self.process.said, self._books.recorder.name
-        if problem := self._books.recorder.explain(said, self._books.order):
-            return problem
-        last = " ".join(said.split())[-200:] or "without a word"
-        return CaptureError(self._books.recording.interface, f"{name} ended ({last}); see whether it runs by itself")
+        last = " ".join(said.split())[-_MOST_QUOTED:] or "without a word"
+        ended = CaptureError(self._books.recording.interface, f"{name} ended ({last}); see whether it runs by itself")
+        return self.explain_for_good() or ended
+
+    def explain_for_good(self) -> AnalyzerError | None:
+        """Return why it is of no use to start the program again, if that is known."""
+        if any(words in self.process.said for words in _FULL):
+            return CaptureError(self._books.folder, "the disk is full; make room on it, then start again")
+        return self._books.recorder.explain(self.process.said, self._books.order)
 
     def size(self) -> int:
         """Return the bytes of the segment so far."""
@@ -65,7 +74,13 @@ class Run:
 
     def close(self, following: "Run | None" = None) -> None:
         """End the program and finish the segment, without what the following run has as well."""
-        self.process.stop()
+        try:
+            self.process.stop()
+            self._finish(following)
+        finally:
+            self.claim.release()
+
+    def _finish(self, following: "Run | None") -> None:
         path = self.claim.path
         if following is not None and self.follower.follow().last >= following.began_at - _BILLION:
             _wait_for_packet(following)
@@ -75,34 +90,52 @@ class Run:
             cut_after(path, left)
         whole = Follower(path).follow()
         if whole.stop == 0:
-            self.discard()
+            path.unlink(missing_ok=True)
             return
         lost = self._books.recorder.lost(self.process.said)
-        _append_counters(self, whole, lost)
+        _append_counters(path, whole, lost)
         self._books.enter(path, whole.packets, lost)
-        self.claim.release()
 
 
 def record_files(books: "Books") -> AnalyzerError:
-    """Record until all is done, the interface goes down, or the program ends; return why, should it be the last."""
-    run = Run(books)
+    """Record until all is done, the interface goes down, or the program ends; return why, should it be the last.
+
+    Raises what is of no use to try again.
+    """
+    try:
+        run = Run(books)
+    except AnalyzerError as error:
+        if books.stop.is_set():
+            return error
+        raise
     try:
         while True:
             _wait(books, run)
             if run.process.ended() or books.done() or not is_up(books.recording.interface) or _is_enough(books, run):
                 break
-            following = Run(books)
-            try:
-                _wait_to_meet(run, following)
-            finally:
-                earlier, run = run, following
-                earlier.close(following)
+            run = _take_over(books, run)
     finally:
         if not run.process.ended():
             time.sleep(SECONDS_BEHIND)  # what has come is still to be handed on
-        problem = run.explain()
         run.close()
-    return problem
+    if (problem := run.explain_for_good()) and not books.done():
+        raise problem
+    return run.explain()
+
+
+def _take_over(books: "Books", run: Run) -> Run:
+    """Start the run that follows, end this one, and return the one at work."""
+    try:
+        following = Run(books)
+    except AnalyzerError:
+        if books.stop.is_set():
+            return run
+        raise
+    try:
+        _wait_to_meet(run, following)
+    finally:
+        run.close(following)
+    return following
 
 
 def _wait(books: "Books", run: Run) -> None:
@@ -138,11 +171,13 @@ def _wait_for_packet(run: Run) -> None:
         time.sleep(LOOK_SECONDS / 4)
 
 
-def _append_counters(run: Run, whole: Follower, lost: Lost) -> None:
+def _append_counters(path: Path, whole: Follower, lost: Lost) -> None:
     """Write the counters at the end of a segment, in the place of those that the program may have written."""
-    path = run.claim.path
-    with path.open("r+b") as file:
-        file.truncate(whole.stop)
-        file.seek(whole.stop)
-        told = replace(lost, received=whole.packets)
-        file.write(statistics(max(time.time_ns(), whole.last), told, ticks=whole.ticks))
+    told = replace(lost, received=whole.packets)
+    block = statistics(max(time.time_ns(), whole.last), told, ticks=whole.ticks)
+    os.truncate(path, whole.stop)
+    try:
+        with path.open("ab") as file:
+            file.write(block)
+    except OSError:  # the disk is full: the packets stay, and what was lost is unknown
+        os.truncate(path, whole.stop)

@@ -52,10 +52,12 @@ class Segment:
     def close(self, lost: Lost) -> None:
         """Finish it; lost is what the program has lost by now."""
         own = _since(self._before, lost)
-        self.file.write(statistics(time.time_ns(), replace(own, received=self.packets)))
-        self.file.close()
-        self._books.enter(self.claim.path, self.packets, own)
-        self.claim.release()
+        try:
+            with self.file:
+                self.file.write(statistics(time.time_ns(), replace(own, received=self.packets)))
+            self._books.enter(self.claim.path, self.packets, own)
+        finally:
+            self.claim.release()
 
 
 def _since(before: Lost, now: Lost) -> Lost:
@@ -107,14 +109,19 @@ class Pipe:
 
 
 def record_pipe(books: "Books") -> AnalyzerError:
-    """Record until all is done, the interface goes down, or the program ends; return why, should it be the last."""
+    """Record until all is done, the interface goes down, or the program ends; return why, should it be the last.
+
+    Raises what is of no use to try again.
+    """
     live = LiveStream(books.recorder, books.order)
     try:
         if books.begin(live.process):
             _Writing(books, live).run()
         live.close()
         interface, name = books.recording.interface, books.recorder.name
-        return live.problem() or CaptureError(interface, f"{name} ended; see whether it runs by itself")
+        if (problem := live.problem()) and not books.done():
+            raise problem
+        return CaptureError(interface, f"{name} ended; see whether it runs by itself")
     finally:
         live.close()
 

@@ -39,7 +39,7 @@ class Pyshark:
         return [*self.locate(), order.interface, order.filter, "promiscuous" if order.promiscuous else ""]
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
-        """Return what went wrong, by what it said; None if nothing that it knows."""
+        """Return what went wrong for good, by what it said; None if it may be started again."""
         if "permission" in said or "not permitted" in said:
             return refused(order, "dumpcap")
         if "capture filter" in said:

@@ -31,7 +31,7 @@ class Scapy:
         return [*self.locate(), order.interface, order.filter, "promiscuous" if order.promiscuous else ""]
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
-        """Return what went wrong, by what it said; None if nothing that it knows."""
+        """Return what went wrong for good, by what it said; None if it may be started again."""
         if "not permitted" in said or "PermissionError" in said:
             return refused(order, "dumpcap")
         if "filter" in said.lower() and "rror" in said:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from analyzer.errors import AnalyzerError, CaptureError, SettingsError
+from analyzer.errors import AnalyzerError, SettingsError
 from analyzer.pcapng import Lost
 from analyzer.recorders import SNAP_BYTES, Order, find_program, refused
 
@@ -34,14 +34,12 @@ class Tcpdump:
         return [*self.locate(), *options, *([] if order.promiscuous else ["-p"]), "-w", output, "--", order.filter]
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
-        """Return what went wrong, by what it said; None if nothing that it knows."""
+        """Return what went wrong for good, by what it said; None if it may be started again."""
         if "ermission" in said or "not permitted" in said:
             return refused(order, self.name)
         if wrong := re.search(r"tcpdump: (.*(?:syntax error|expression|unknown|parse|no VLAN).*)", said):
             reason = wrong[1][:_MOST_QUOTED]
             return SettingsError(f"'{order.filter}' is no capture filter ({reason}); see man pcap-filter")
-        if "went down" in said or "disappeared" in said or "No such device" in said or "no longer" in said:
-            return CaptureError(order.interface, "the interface has gone; wait for it, or choose another")
         return None
 
     def lost(self, said: str) -> Lost:
