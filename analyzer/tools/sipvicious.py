@@ -108,13 +108,12 @@ def _printable(raw: "Bytes", starts: "Numbers") -> "NDArray[np.bool_]":
 
 def _texts(raw: "Bytes", starts: "Numbers", stops: "Numbers") -> "tuple[Array, NDArray[np.bool_]]":
     """Return the texts raw[start:stop] that are UTF-8, and which of them all those are."""
-    import pyarrow as pa
-
-    if not (raw >= 0x80).any():
-        return _cut(raw, starts, stops), np.ones(len(starts), bool)
-    texts = [_text(raw[start:stop].tobytes()) for start, stop in zip(starts, stops, strict=True)]
-    readable = np.array([text is not None for text in texts], dtype=bool)
-    return pa.array([text for text in texts if text is not None], pa.large_string()), readable
+    high = np.flatnonzero(raw >= 0x80)
+    following = np.append(high, len(raw))[np.searchsorted(high, starts)]
+    readable = np.ones(len(starts), bool)
+    for row in np.flatnonzero(following < stops).tolist():
+        readable[row] = _is_text(raw[starts[row] : stops[row]].tobytes())
+    return _cut(raw, starts[readable], stops[readable]), readable
 
 
 def _cut(raw: "Bytes", starts: "Numbers", stops: "Numbers") -> "Array":
@@ -129,13 +128,12 @@ def _cut(raw: "Bytes", starts: "Numbers", stops: "Numbers") -> "Array":
     return pa.Array.from_buffers(pa.large_string(), len(starts), buffers)
 
 
-def _text(data: bytes) -> str | None:
-    """Return data as text, or None if it is no UTF-8 or holds a control character (C1)."""
+def _is_text(data: bytes) -> bool:
+    """Say whether data is UTF-8 and holds no control character (C1)."""
     try:
-        text = data.decode()
+        return data.decode().isprintable()
     except UnicodeDecodeError:
-        return None
-    return text if text.isprintable() else None
+        return False
 
 
 def read_tags(messages: "pd.DataFrame") -> "pd.DataFrame":
