@@ -111,7 +111,8 @@ class RandomCapture(Scene):
     def allow_list(self):
         entries = []
         for _ in range(self.rng.randrange(5)):
-            address = ip_address(self.rng.choice([self.address(), *sorted(self.guilty)]))
+            anywhere = self.rng.choice([self.address(), f"45.11.0.{self.rng.randrange(20, 200)}"])
+            address = ip_address(self.rng.choice([anywhere, self.rng.choice(sorted(self.guilty) or [anywhere])]))
             last = address
             if self.rng.random() < 0.3:
                 width = self.rng.choice((28, 29, 30)) + (96 if address.version == 6 else 0)
