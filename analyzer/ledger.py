@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from math import exp
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ TELLING = OUTCOMES.index("accounts-found")
 """The outcome from which on a change to it is told."""
 SMOOTHING = 5.0
 """Seconds over which a rate is smoothed."""
+SHORTEST = 0.5
+"""Seconds that rates are measured over, at least."""
 ATTACKING = "attacking"
 
 
@@ -40,14 +43,14 @@ ATTACKING = "attacking"
 class Bounds:
     """How much is remembered."""
 
-    sources: int = 200_000
+    sources: int = 100_000
     """Sources whose requests are counted one by one; of more, those silent longest are forgotten."""
-    attackers: int = 100_000
+    attackers: int = 20_000
     """Attacking sources of which more is known; those in the window are not forgotten, others find no room then."""
-    campaigns: int = 20_000
+    campaigns: int = 5_000
     findings: int = 1_000
     """Breaches, and answered calls, that are kept word by word; of more, the number."""
-    names: int = 500_000
+    names: int = 100_000
     """Targets, accounts and numbers of all campaigns that are told apart; of more, 'at least' is said."""
     silence: timedelta = timedelta(hours=24)
     """After how long a silence, in the time of the capture, a source or a campaign is forgotten."""
@@ -80,16 +83,24 @@ class Event:
     """Packets that were dropped so far."""
 
 
+@lru_cache(maxsize=65_536)
+def _shared(value: Any) -> Any:  # noqa: ANN401
+    """Return the one value that stands for all that equal it: attackers are many, and much alike."""
+    return value
+
+
 @dataclass(slots=True)
 class Attacker:
     """A source that attacks, and how far each kind of its attacks came."""
 
     source: str
     campaign: str
-    outcomes: dict[str, int] = field(default_factory=dict)
-    tools: set[str] = field(default_factory=set)
+    outcomes: tuple[tuple[str, int], ...] = ()
+    """The kinds of its attacks, in the order in which they were found, and the worst that each reached."""
+    tools: tuple[str, ...] = ()
     requests: int = 0
-    rate: float = 0.0
+    rate: float = -1.0
+    """Requests a second of late; negative before it is known."""
     last: int = 0
     country: str = ""
     network: str = ""
@@ -99,7 +110,17 @@ class Attacker:
     @property
     def outcome(self) -> int:
         """The worst that any of its attacks reached, as an index into OUTCOMES."""
-        return max(self.outcomes.values(), default=0)
+        return max((outcome for _, outcome in self.outcomes), default=0)
+
+    def reach(self, kind: str, outcome: int, tool: str | None) -> int | None:
+        """Take note of how far an attack came, and return how far it had come before; None if it is new."""
+        known = dict(self.outcomes)
+        before = known.get(kind)
+        known[kind] = max(outcome, before or 0)
+        self.outcomes = _shared(tuple(known.items()))
+        if tool is not None and tool not in self.tools:
+            self.tools = _shared(tuple(sorted({*self.tools, tool})))
+        return before
 
 
 @dataclass(slots=True)
@@ -168,7 +189,8 @@ class Ledger:
         """The latest breaches and answered calls, by a hash of what they are."""
         self.suspicious = 0
         """Sources in the window that are suspicious."""
-        self._sent = SENT.empty_table()
+        self._sent = self._fresh = SENT.empty_table()
+        self._seconds = 0.0
         self._names = 0
         self._told: dict[int, None] = {}
         """The hashes of findings that were told."""
@@ -178,33 +200,34 @@ class Ledger:
     # --- what was sent
 
     def count(self, sent: Sequence[pa.Table], seconds: float) -> None:
-        """Add what was sent (as SENT) in so many seconds of our own time."""
-        fresh = add_up(sent)
-        self.totals.requests += pc.sum(fresh["requests"]).as_py() or 0
+        """Add what was sent (as SENT) in so many seconds of our own time; settle() spreads it over the attackers."""
+        self._fresh, self._seconds = add_up(sent), seconds
+        self.totals.requests += pc.sum(self._fresh["requests"]).as_py() or 0
+        if not len(self._fresh):
+            return
         known = len(self._sent)
-        if len(fresh):
-            self._sent = add_up([self._sent, fresh])
-            self.totals.sources += len(self._sent) - known
-            if len(self._sent) > self.bounds.sources:
-                self._sent = self._silent_longest_forgotten()
-        if self.attackers:
-            self._count_attackers(fresh, seconds)
+        self._sent = add_up([self._sent, self._fresh])
+        self.totals.sources += len(self._sent) - known
+        if len(self._sent) > self.bounds.sources:
+            self._sent = self._silent_longest_forgotten()
 
     def _silent_longest_forgotten(self) -> pa.Table:
         kept = int(self.bounds.sources * 0.8)
         return self._sent.sort_by([("last", "descending")]).slice(0, kept).combine_chunks()
 
-    def _count_attackers(self, fresh: pa.Table, seconds: float) -> None:
-        """Bring what is known of attackers up to date: their requests and rates."""
+    def settle(self) -> None:
+        """Bring what is known of attackers and campaigns up to date: their requests and rates."""
+        if not self.attackers:
+            return
         packed = pa.array([_packed(name) for name in self.attackers], SENT.field("source").type)
         sent, last = (_looked_up(self._sent, packed, column).tolist() for column in ("requests", "last"))
-        now = _looked_up(fresh, packed, "requests").tolist()
-        weight = exp(-seconds / SMOOTHING) if seconds > 0 else 1.0
+        now = _looked_up(self._fresh, packed, "requests").tolist()
+        weight = exp(-self._seconds / SMOOTHING)
         for place, attacker in enumerate(self.attackers.values()):
-            attacker.requests = max(attacker.requests, sent[place])
+            attacker.requests = sent[place] if attacker.rate < 0 else attacker.requests + now[place]
             attacker.last = max(attacker.last, last[place])
-            if seconds > 0:
-                attacker.rate = attacker.rate * weight + now[place] / seconds * (1 - weight)
+            rate = now[place] / max(self._seconds, SHORTEST)
+            attacker.rate = rate if attacker.rate < 0 else attacker.rate * weight + rate * (1 - weight)
         self._count_campaigns()
 
     def _count_campaigns(self) -> None:
@@ -229,7 +252,8 @@ class Ledger:
         found = self._findings(analysis)
         busy = {event.source for event in found}
         events = self._attacks(analysis.attacks, about, busy)
-        return [*events, *found, *self._withdrawn(analysis)]
+        events += [*found, *self._withdrawn(analysis)]
+        return sorted(events, key=_when)
 
     def _campaigns(self, campaigns: pd.DataFrame) -> None:
         self._current = set(campaigns["campaign"].astype("str"))
@@ -312,12 +336,9 @@ class Ledger:
                 attacker = self.attackers[source] = Attacker(source, str(row["campaign"]))
                 self.totals.attackers += 1
             attacker.campaign = str(row["campaign"])
-            if isinstance(row["tool"], str):
-                attacker.tools.add(row["tool"])
             for name, value in about.get(source, {}).items():
-                setattr(attacker, name, value)
-            before = attacker.outcomes.get(kind)
-            attacker.outcomes[kind] = max(outcome, before or 0)
+                setattr(attacker, name, _shared(value))
+            before = attacker.reach(kind, outcome, row["tool"] if isinstance(row["tool"], str) else None)
             if before is None:
                 events.append(self._event("attack", row, attacker))
             elif outcome > before and outcome >= TELLING and source not in busy:
@@ -373,7 +394,7 @@ class Ledger:
         sent = _looked_up(self._sent, pa.array(map(_packed, names), SENT.field("source").type), "requests")
         events = []
         for name, seen, ever in zip(names, cleared["requests"].tolist(), sent.tolist(), strict=True):
-            if seen >= ever:
+            if seen >= max(ever, self.attackers[name].requests):
                 events.append(self._withdraw(self.attackers.pop(name)))
         return events
 
@@ -407,13 +428,28 @@ class Ledger:
             campaign.gone_requests += attacker.requests
 
     def _forget_campaigns(self) -> None:
-        """Forget the campaigns of which all members are forgotten, and none is in the window."""
+        """Forget the campaigns of which all members are forgotten, and the longest silent of too many.
+
+        What is in the window is not forgotten: it would be found again at once.
+        """
         there = self._current | {attacker.campaign for attacker in self.attackers.values()}
-        for name in [name for name in self.campaigns if name not in there]:
-            campaign = self.campaigns.pop(name)
+        lost = [campaign for name, campaign in self.campaigns.items() if name not in there]
+        surplus = len(self.campaigns) - len(lost) - int(0.8 * self.bounds.campaigns)
+        if len(self.campaigns) >= self.bounds.campaigns and surplus > 0:
+            silent = [one for name, one in self.campaigns.items() if name in there and name not in self._current]
+            lost += sorted(silent, key=lambda one: one.end.value if one.end else 0)[:surplus]
+        for campaign in lost:
             outcome = OUTCOMES[campaign.outcome]
             self.totals.outcomes[outcome] = self.totals.outcomes.get(outcome, 0) + 1
-            self._names -= campaign.names
+            self._names -= self.campaigns.pop(campaign.campaign).names
+        gone = {campaign.campaign for campaign in lost}
+        for source in [one.source for one in self.attackers.values() if one.campaign in gone]:
+            del self.attackers[source]
+
+
+def _when(event: Event) -> tuple[bool, pd.Timestamp]:
+    known = event.time is not None and not pd.isna(event.time)
+    return not known, event.time if known and event.time is not None else pd.Timestamp(0, tz="UTC")
 
 
 def _shorten(known: dict[int, Any], most: int) -> None:

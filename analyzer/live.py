@@ -4,10 +4,12 @@ The reader takes bytes as soon as they are there, and never waits for the analys
 the latest messages, once a second or, where it takes long, less often. What was found is kept by the ledger.
 """
 
+import ctypes
 import struct
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -45,6 +47,8 @@ STEP_SECONDS = 0.1
 """How long after the latest message an analysis begins at the soonest: its answer may be among the next."""
 RATE_SECONDS = 5
 """Over how long rates of packets and messages are measured."""
+MANY = 10_000
+"""Messages in a window from which on freed memory is given back after each analysis."""
 EVENTS = 100_000
 """Events that wait to be fetched; of more, the oldest are let go and counted."""
 SHOWN = 500
@@ -57,7 +61,7 @@ class Limits:
 
     rows: int = 100_000
     """Messages in the window."""
-    pending: int = 100_000
+    pending: int = 50_000
     """Messages that may wait to be examined."""
     strays: int = 20_000
     """Distinct packets without SIP, and as many streams of media, that are remembered."""
@@ -334,6 +338,7 @@ class Live:
                 self._window = Window(self.limits.rows)
                 said = f"an analysis failed and its messages were let go ({type(error).__name__}: {error})"
                 self._tell([Event(what="failed", time=None, title=said)])
+        self._ledger.settle()
         self._tell_dropped()
         self._publish()
 
@@ -347,9 +352,10 @@ class Live:
         now = None if fresh.empty else fresh.iloc[len(fresh) // 2]
         since = None if now is None else now - self.limits.bounds.silence
         self._ledger.forget(now, analysis.sources["source"].astype("str"))
-        self._ledger.count([], 0.0)
         self._probers = len(find_probers(analysis.strays, analysis.messages["source"].dropna().unique()))
         self._window.age(since)
+        if self._examined > MANY:
+            give_back_memory()
 
     def _analysis(self) -> "Analysis":
         """Return the analysis of the window."""
@@ -406,21 +412,28 @@ def _campaign_row(campaign: Campaign) -> Row:
 
 
 def _source_row(attacker: Attacker) -> Row:
+    kinds = tuple(kind for kind, _ in attacker.outcomes)
     return Row(
-        name=attacker.source, title=", ".join(attacker.outcomes), campaign=attacker.campaign,
-        tools=tuple(sorted(attacker.tools)), kinds=tuple(attacker.outcomes), sources=1, targets=0, accounts=0,
+        name=attacker.source, title=", ".join(kinds), campaign=attacker.campaign,
+        tools=attacker.tools, kinds=kinds, sources=1, targets=0, accounts=0,
         numbers=(), requests=attacker.requests, rate=attacker.rate, last=attacker.last,
         outcome=OUTCOMES[attacker.outcome], country=attacker.country, network=attacker.network,
         allowed=attacker.allowed,
     )  # fmt: skip
 
 
+def give_back_memory() -> None:
+    """Return memory that was freed to the system where the C library can; glibc would keep half of it."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 # --- before the curtain
 
 
 def rehearse(**options: Any) -> None:  # noqa: ANN401
-    """Have everything imported and compiled, by analysing one message; options are those of Live."""
-    live = Live(BytesFeed("rehearsal", _one_message()), **options).start()
+    """Have everything imported and compiled, by analysing a few messages; options are those of Live."""
+    live = Live(BytesFeed("rehearsal", _a_play()), **options).start()
     live.wait(_PATIENCE)
     if live.error is not None:
         raise live.error
@@ -429,15 +442,31 @@ def rehearse(**options: Any) -> None:  # noqa: ANN401
 _PATIENCE = 600.0
 
 
-def _one_message() -> bytes:
-    """Return a pcap with one OPTIONS request (RFC 3261 section 11.1)."""
-    payload = (
-        b"OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK-1\r\n"
-        b"From: <sip:100@192.0.2.2>;tag=1\r\nTo: <sip:100@192.0.2.1>\r\nCall-ID: 1@192.0.2.2\r\nCSeq: 1 OPTIONS\r\n"
-        b"Max-Forwards: 70\r\nUser-Agent: friendly-scanner\r\nContent-Length: 0\r\n\r\n"
-    )
-    udp = struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
-    addresses = bytes([192, 0, 2, 2, 192, 0, 2, 1])
-    packet = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) + addresses + udp
-    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 101)  # raw IP
-    return header + struct.pack("<IIII", 1_600_000_000, 0, len(packet), len(packet)) + packet
+_HEAD = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 101)  # a pcap of raw IP packets
+_EACH = (
+    "Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK-{0}\r\nFrom: <sip:100@192.0.2.2>;tag={0}\r\n"
+    "To: <sip:{1}@192.0.2.1>\r\nCall-ID: {0}@192.0.2.2\r\nMax-Forwards: 70\r\n"
+)
+_PLAY = (
+    ("OPTIONS sip:100@192.0.2.1 SIP/2.0", 1, "100", "CSeq: 1 OPTIONS\r\nUser-Agent: friendly-scanner"),
+    ("SIP/2.0 200 OK", 1, "100", "CSeq: 1 OPTIONS"),
+    ("REGISTER sip:192.0.2.1 SIP/2.0", 2, "101", 'CSeq: 1 REGISTER\r\nAuthorization: Digest username="101",nonce="a"'),
+    ("SIP/2.0 200 OK", 2, "101", "CSeq: 1 REGISTER"),
+    ("INVITE sip:900442079460958@192.0.2.1 SIP/2.0", 3, "900442079460958", "CSeq: 1 INVITE"),
+    ("SIP/2.0 200 OK", 3, "900442079460958", "CSeq: 1 INVITE"),
+    ("BYE sip:900442079460958@192.0.2.1 SIP/2.0", 3, "900442079460958", "CSeq: 2 BYE"),
+)
+"""Start line, number of the call, whom to, and the headers that differ (RFC 3261)."""
+
+
+def _a_play() -> bytes:
+    """Return a pcap with a scanner, somebody who registers, and a call."""
+    packets = []
+    for start, number, account, more in _PLAY:
+        payload = f"{start}\r\n{_EACH.format(number, account)}{more}\r\nContent-Length: 0\r\n\r\n".encode()
+        ends = [bytes([192, 0, 2, 2]), bytes([192, 0, 2, 1])]
+        udp = struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
+        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0)
+        packet = header + b"".join(reversed(ends) if start.startswith("SIP") else ends) + udp
+        packets.append(struct.pack("<IIII", 1_600_000_000, 0, len(packet), len(packet)) + packet)
+    return _HEAD + b"".join(packets)

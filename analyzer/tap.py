@@ -44,6 +44,8 @@ class Tap:
         self._patient = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._ring = np.empty(most_bytes, np.uint8)
         self._taken = 0
+        self._origin = 0
+        """The number of the byte that lies, or lay, where the ring begins."""
         self._changed = Condition()
         self._ended = False
         self._stopped = False
@@ -97,7 +99,7 @@ class Tap:
             if not self.waiting and self._error is not None:
                 problem = f"cannot be read any further ({self._error.strerror}); check what writes it"
                 raise CaptureError(self.name, problem) from self._error
-        begin = self._taken % len(self._ring)
+        begin = (self._taken - self._origin) % len(self._ring)
         count = min(len(buffer), self.waiting, len(self._ring) - begin)
         buffer[:count] = self._ring.data[begin : begin + count]
         with self._changed:
@@ -135,7 +137,10 @@ class Tap:
 
     def _read(self) -> int | None:
         """Return how many bytes one read brought, 0 at the end, None if there were none after all."""
-        begin = self.bytes_read % len(self._ring)
+        with self._changed:
+            if not self.waiting:  # a quiet network needs little of the ring
+                self._origin = self.bytes_read
+        begin = (self.bytes_read - self._origin) % len(self._ring)
         room = min(len(self._ring) - begin, len(self._ring) - self.waiting)
         try:
             count = os.readv(self._descriptor, [self._ring.data[begin : begin + room]])

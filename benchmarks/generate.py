@@ -109,14 +109,19 @@ class _Line:
         return records, messages
 
 
-def windows(profile: str, seed: int, share: float, window: int = WINDOW) -> Iterator[tuple[list[bytes], np.ndarray]]:
-    """Yield the records of one window of time after the other, without end, and which of them are messages."""
+def windows(
+    profile: str, seed: int, share: float, window: int = WINDOW, *, rate: float = RATE
+) -> Iterator[tuple[list[bytes], np.ndarray]]:
+    """Yield the records of one window of time after the other, without end, and which of them are messages.
+
+    The rate is that of messages a second, where little else is asked for.
+    """
     from benchmarks.talks import NOISE, TALKS
 
     weights = PROFILES[profile][0]
     rng = np.random.Generator(np.random.PCG64(seed))
     talks, noise, line = _Scenes(TALKS, weights, rng), _Scenes(NOISE, BESIDE, rng), _Line()
-    rate = RATE if share > 0.1 else RATE / 5
+    rate = rate if share > 0.1 else rate / 5
     span, start = int(window * max(share, 0.001) / rate * 1e6), EPOCH
     while True:
         parts = list(talks.window(window * share, start, span))

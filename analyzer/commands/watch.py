@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -32,6 +33,8 @@ GRAVE = ("breach", "answered", "failed")
 """What is said with --quiet, too."""
 LOOK_SECONDS = 0.2
 """How often is looked for something new to say."""
+WIDEST = 120
+"""Columns beyond which lines are hard to read."""
 DRAW_SECONDS = 1.0
 END_SECONDS = 4.0
 """How long, once it is stopped, what was read is examined still."""
@@ -47,6 +50,14 @@ END_SECONDS = 4.0
 )
 @click.option("--table", type=click.Choice(TABLES), default="campaigns", show_default=True, help="What to list.")
 @click.option("--duration", type=Span(), metavar="TIME", help="How long to watch (90s, 5m, 1h); until Ctrl-C without.")
+@click.option(
+    "--window",
+    type=click.IntRange(min=1000),
+    metavar="N",
+    default=100_000,
+    show_default=True,
+    help="How many messages are looked at together: more join slower attacks, and take more memory.",
+)
 @click.option("--recorder", type=click.Choice(RECORDER_NAMES), help="What records an interface.")
 @click.option("--port", type=Ports(), multiple=True, metavar="PORT", help="A port of SIP, or a range; not 5060, 5061.")
 @click.option("--filter", metavar="TEXT", help="A capture filter of your own (man pcap-filter), used as it is.")
@@ -118,7 +129,7 @@ def _open(source: str, stopped: _Stop, *, quiet: bool, **options: Any) -> "Live"
     from analyzer.allow import load_allowed
     from analyzer.compiled import prepare
     from analyzer.feeds import open_feed
-    from analyzer.live import Live, rehearse
+    from analyzer.live import Limits, Live, rehearse
     from analyzer.places import load_places
     from analyzer.tools import load_signatures
 
@@ -137,7 +148,8 @@ def _open(source: str, stopped: _Stop, *, quiet: bool, **options: Any) -> "Live"
     prepare(lambda sentence: announce(f"{sentence}; what comes meanwhile is kept"))
     rehearse(**files)
     stopped.arm()
-    live = Live(feed, **files).start()
+    limits = Limits(rows=options["window"], pending=options["window"] // 2)
+    live = Live(feed, limits=limits, **files).start()
     announce(f"watching {feed.name}; Ctrl-C ends")
     return live
 
@@ -255,6 +267,11 @@ def _next(words: tuple[str, ...], word: str) -> str:
     return words[(words.index(word) + 1) % len(words)] if word in words else words[0]
 
 
+def _width() -> int:
+    """Return the columns of the terminal, or those of a line that goes elsewhere."""
+    return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout is not None and sys.stdout.isatty() else 80
+
+
 def _end(live: "Live", *, as_json: bool, whole: bool) -> None:
     """Say what was seen, and why it ended if that is not known."""
     from analyzer.reports.live import summarise, summary_as_json
@@ -264,6 +281,6 @@ def _end(live: "Live", *, as_json: bool, whole: bool) -> None:
         sys.stdout = None  # what it holds still cannot be written at exit either
     if live.error is not None and not view.packets:
         raise live.error
-    click.echo(summary_as_json(view) if as_json and whole else summarise(view), err=not whole)
+    click.echo(summary_as_json(view) if as_json and whole else summarise(view, width=_width()), err=not whole)
     if live.error is not None:
         raise live.error

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -187,8 +188,8 @@ def _iso(time: pd.Timestamp | None) -> str | None:
 # --- the end
 
 
-def summarise(view: "View") -> str:
-    """Return what was seen from the beginning to the end, in lines for people."""
+def summarise(view: "View", *, width: int = 80) -> str:
+    """Return what was seen from the beginning to the end, in lines of at most width columns."""
     lines = [
         f"watched {quoted(view.name)} for {lasted(view.seconds)}: {', '.join(_read(view))}; {', '.join(_lost(view))}"
     ]
@@ -210,7 +211,14 @@ def summarise(view: "View") -> str:
     ]
     if (more := totals.campaigns - len(chosen[:CAMPAIGNS])) > 0:
         lines.append(f"  and {count(more, 'more campaign')}{_forgotten(view)}")
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in _wrap(line, width))
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    """Return a line as several, those after the first indented as it is, or behind its label."""
+    label = line[:LABEL].strip() in LABELS.values()
+    hang = LABEL if label else 8 if line.startswith("  ") else 2
+    return wrap(line, width, subsequent_indent=" " * hang, break_on_hyphens=False, drop_whitespace=True) or [line]
 
 
 def summary_as_json(view: "View") -> str:
@@ -304,9 +312,9 @@ def _head(view: "View", width: int) -> list[Text]:
     title = _cut(f"sipscope: watching {quoted(view.name)} for {_clock(view.seconds)}", width - len(dropped) - 2)
     first = Text.assemble((title, "bold"), " " * (width - len(title) - len(dropped)), (dropped, style))
     totals = view.totals
-    rates = f"{_rate(view.packet_rate)} packets/s, {_rate(view.message_rate)} messages/s"
-    seen = f"{view.packets:,} packets, {view.messages:,} messages, {_rate(totals.sources)} sources"
-    second = Text(_cut(f"{seen}; {rates}", width))
+    packets = f"{view.packets:,} packets ({_rate(view.packet_rate)}/s)"
+    messages = f"{view.messages:,} messages ({_rate(view.message_rate)}/s)"
+    second = Text(_cut(f"{packets}, {messages}, {count(totals.sources, 'source')}", width))
     told = [
         f"{count(totals.campaigns, 'campaign')}{' or more' if totals.crowded else ''}",
         f"{count(totals.attackers, 'attacking source')}",
@@ -380,12 +388,18 @@ def _campaign_columns(wide: bool) -> Columns:  # noqa: FBT001
 def _source_columns(wide: bool) -> Columns:  # noqa: FBT001
     columns: Columns = [
         ("source", False, lambda row: quoted(row.name)),
-        ("what it does", False, lambda row: escape(", ".join([*row.tools, row.title]), limit=TITLE)),
+        ("what it does", False, lambda row: escape(_deeds(row), limit=TITLE)),
     ]
     if wide:
         columns.append(("from", False, lambda row: escape(row.allowed or row.network or row.country, limit=24)))
     columns.append(("campaign ", False, lambda row: quoted(row.campaign)))
     return [*columns, *_common_columns(wide)]
+
+
+def _deeds(row: Row) -> str:
+    """Return 'SIPVicious: enumeration, password guessing'."""
+    kinds = ", ".join(kind.replace("-", " ") for kind in row.kinds if kind != "tool") or "scanning"
+    return f"{', '.join(row.tools)}: {kinds}" if row.tools else kinds
 
 
 def _common_columns(wide: bool) -> Columns:  # noqa: FBT001
@@ -396,11 +410,12 @@ def _common_columns(wide: bool) -> Columns:  # noqa: FBT001
 
 
 def _foot(wish: Wish, width: int, *, keys: bool) -> Text:
-    state = f"by {wish.order}, {wish.only}{', paused' if wish.paused else ''}"
-    hint = "[s]ort [o]nly [tab] sources [space] pause [q]uit" if wish.table == "campaigns" else (
-        "[s]ort [o]nly [tab] campaigns [space] pause [q]uit"
-    )  # fmt: skip
-    line = f"{hint}  {wish.table} {state}" if keys else f"{wish.table} {state}; Ctrl-C ends"
+    state = f"by {wish.order}{'' if wish.only == EVERYTHING else f', {quoted(wish.only)} only'}"
+    state += ", paused" if wish.paused else ""
+    other = "sources" if wish.table == "campaigns" else "campaigns"
+    line = (
+        f"s sort  o only  tab {other}  space pause  q quit    {state}" if keys else f"{wish.table} {state}; Ctrl-C ends"
+    )
     return Text(_cut(line, width), "dim")
 
 
