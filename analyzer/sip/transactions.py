@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.sip.hashing import ABSENT, Hasher, mix, number_hashes
+from analyzer.sip.hashing import Hasher, mix, number_hashes
 from analyzer.tables import MESSAGES
 from analyzer.workers import in_threads
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Truth = NDArray[np.bool_]
     Hashes = NDArray[np.uint64]
-    Numbers = NDArray[np.int64]
+    Numbers = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.int64]
 
 RINGING = (180, 181, 182, 183)
 """The provisional answers that mean that a telephone was reached (RFC 3261 21.1)."""
@@ -47,21 +47,28 @@ def follow(messages: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
 
 
 class _Followed:
-    """One messages table, its columns as hashes, and what is asked of them more than once."""
+    """One messages table, its columns as hashes, and what is asked of them more than once.
+
+    Of a million messages each column of hashes takes 8 MB: none is kept, they are made again where they are needed.
+    """
 
     def __init__(self, messages: pd.DataFrame, threads: int) -> None:
         self._messages = messages
         self._threads = threads
         self._hasher = Hasher()
-        self.status = _numbers(messages["status"], 0)
+        self.status = _numbers(messages["status"], 0).astype(np.int16)
         method = messages["method"]
         self.request: Truth = messages["status"].isna().to_numpy() & method.notna().to_numpy()
         self._register, self._ack = ((method == name).to_numpy() for name in ("REGISTER", "ACK"))
         self._authorized: Truth = self.request & messages["authorized"].to_numpy()
-        self._source, self._destination, self._call = map(self._hashes, ("source", "destination", "call_id"))
 
-    def _hashes(self, name: str) -> "Hashes":
-        return self._hasher.column(self._messages[name])
+    def _hashes(self, name: str, rows: "NDArray[Any] | None" = None) -> "Hashes":
+        """Return a column as hashes, or some rows of it."""
+        column = self._messages[name]
+        if rows is not None and isinstance(column.dtype, pd.CategoricalDtype):
+            return self._hasher.column(column.take(rows))
+        hashes = self._hasher.column(column)
+        return hashes if rows is None else hashes[rows]
 
     def columns(self) -> dict[str, Any]:
         """Return the columns to fill in."""
@@ -69,19 +76,25 @@ class _Followed:
         tasks: tuple[Callable[[], Any], ...] = (self._transactions, self._proof)
         (known, strict, loose, count), proofs = in_threads(lambda task: task(), tasks, threads=self._threads)
         asking = request & known
-        final, packet, answered = self._answers(asking, strict, loose, count)
+        final, reply, answered = self._answers(asking, strict, loose, count)
         missing = final == 0
         # Nobody says anything on a connection before the handshake has come back (RFC 9293 3.5).
         connected = request & ~missing & self._messages["transport"].isin(["tcp", "ws"]).to_numpy()
         proofs[connected & (proofs < 0)] = _PROOFS.index(CONNECTED)
+        rang = asking & _groups(loose[np.isin(self.status, RINGING)], count)[loose]
+        repeated = asking & ~_firsts(asking, strict, count)
+        del strict, loose
+        pursued, from_server = self._pursued(final), self._from_server(answered)
+        packet = self._messages["packet"].to_numpy()[reply]
+        packet[missing] = 0
         return {
-            "answer": pd.arrays.IntegerArray(final, missing),
+            "answer": pd.arrays.IntegerArray(final.astype(np.int64), missing),
             "answer_packet": pd.arrays.IntegerArray(packet, missing.copy()),
-            "rang": asking & _groups(loose[np.isin(self.status, RINGING)], count)[loose],
-            "repeated": asking & ~_firsts(asking, strict, count),
-            "pursued": self._pursued(final),
+            "rang": rang,
+            "repeated": repeated,
+            "pursued": pursued,
             "in_dialog": request & self._messages["to_tag"].notna().to_numpy(),
-            "from_server": request & _among(self._source, self._servers(answered)),
+            "from_server": from_server,
             "proof": _words(proofs, _PROOFS),
         }
 
@@ -90,28 +103,37 @@ class _Followed:
 
         First with the server among what makes a transaction, then without; last, how many numbers there are at most.
         """
-        known = (self._call != ABSENT) | self._messages["branch"].notna().to_numpy()
+        known = self._messages["call_id"].notna().to_numpy() | self._messages["branch"].notna().to_numpy()
         loose = mix(self._asked())
-        server = np.where(self.request, self._destination, self._source)
-        strict, count = number_hashes(mix((loose, server)))
-        example = np.empty(count, np.int64)
-        example[strict] = np.arange(len(strict))
-        wider, _ = number_hashes(loose[example])
+        numbers, count = number_hashes(mix((loose, self._side("destination", "source"))))
+        strict = numbers.astype(np.int32)
+        del numbers
+        example = np.empty(count, np.int32)
+        example[strict] = np.arange(len(strict), dtype=np.int32)
+        loose = loose[example]
+        wider = number_hashes(loose)[0].astype(np.int32)
         return known, strict, wider[strict], count
 
     def _asked(self) -> "Iterator[NDArray[Any]]":
         """Yield what makes a transaction but for the server, one after the other, so that few are in memory."""
-        yield np.where(self.request, self._source, self._destination)
-        yield self._call
+        yield self._side("source", "destination")
+        yield self._hashes("call_id")
         yield _numbers(self._messages["cseq"], -1)
-        yield from in_threads(self._hashes, ("branch", "from_tag", "to_user", "method"), threads=self._threads)
+        yield from map(self._hashes, ("branch", "from_tag", "to_user", "method"))
+
+    def _side(self, asking: str, telling: str) -> "Hashes":
+        """Return a column of requests, and another of responses."""
+        hashes = self._hashes(asking)
+        rows = np.flatnonzero(~self.request)
+        hashes[rows] = self._hashes(telling, rows)
+        return hashes
 
     def _answers(
         self, request: "Truth", strict: "Numbers", loose: "Numbers", count: int
     ) -> "tuple[Numbers, Numbers, Truth]":
-        """Return the final status (0: none) and its packet for each request, and which responses have a request."""
-        status, number = self.status, self._messages["packet"].to_numpy()
-        final, packet = np.zeros(len(status), np.int64), np.zeros(len(status), np.int64)
+        """Return the final status (0: none) and its row for each request, and which responses have a request."""
+        status = self.status
+        final, reply = np.zeros(len(status), np.int16), np.zeros(len(status), np.int32)
         answered = np.zeros(len(status), np.bool_)
         for group in (strict, loose):
             responses = np.flatnonzero((status >= 200) & ~answered)
@@ -121,9 +143,9 @@ class _Followed:
             asking = np.flatnonzero(request & (final == 0))
             asking = asking[best[group[asking]] >= 0]
             found = best[group[asking]]
-            final[asking], packet[asking] = status[found], number[found]
+            final[asking], reply[asking] = status[found], found
             answered |= (status > 0) & _groups(group[asking], count)[group]
-        return final, packet, answered
+        return final, reply, answered
 
     def _pursued(self, final: "Numbers") -> "Truth":
         """Say which requests were challenged and followed by credentials, in the same call or for the same account."""
@@ -131,34 +153,35 @@ class _Followed:
         rows, credentials = np.flatnonzero(challenged), np.flatnonzero(self._authorized)
         if not len(rows) or not len(credentials):
             return np.zeros(len(final), np.bool_)
-        user = self._hashes("from_user")
-        call = (self._source, self._call, user)
-        rows = rows[~_among(*(mix(column[at] for column in call) for at in (rows, credentials)))]
-        account = (self._source, self._destination, user, self._hashes("method"), self._hashes("to_user"))
-        rows = rows[~_among(*(mix(column[at] for column in account) for at in (rows, credentials)))]
+        for names in (("source", "call_id", "from_user"), ("source", "destination", "from_user", "method", "to_user")):
+            sought, seen = (mix(self._hashes(name, at) for name in names) for at in (rows, credentials))
+            rows = rows[~_among(sought, seen)]
         challenged[rows] = False
         return challenged
 
-    def _servers(self, answered: "Truth") -> "Hashes":
-        """Return the addresses that challenged or registered somebody who had asked for it."""
+    def _from_server(self, answered: "Truth") -> "Truth":
+        """Say which requests came from addresses that challenged or registered somebody who had asked for it."""
         registered = (self.status >= 200) & (self.status <= 299) & self._register
-        return pd.unique(self._source[answered & (np.isin(self.status, CHALLENGES) | registered)])
+        replies = np.flatnonzero(answered & (np.isin(self.status, CHALLENGES) | registered))
+        found = np.zeros(len(answered), np.bool_)
+        rows = np.flatnonzero(self.request)
+        found[rows] = _among(self._hashes("source", rows), pd.unique(self._hashes("source", replies)))
+        return found
 
     def _proof(self) -> "NDArray[np.int8]":
         """Return which of _PROOFS a request is (-1: none): it could not have been sent without reading a response."""
         codes = np.full(len(self.status), -1, np.int8)
         challenge = np.isin(self.status, CHALLENGES)
         for word, asking, telling, name, own in (
-            (ACKNOWLEDGED, self.request & self._ack, self.status >= 200, "to_tag", (self._call,)),
+            (ACKNOWLEDGED, self.request & self._ack, self.status >= 200, "to_tag", ("call_id",)),
             (CREDENTIALS, self._authorized, challenge, "nonce", ()),
         ):
             present = self._messages[name].notna().to_numpy()
             rows, replies = np.flatnonzero(asking & present), np.flatnonzero(telling & present)
             if not len(rows) or not len(replies):
                 continue
-            said = self._hashes(name)
-            sent = mix((self._source[rows], *(part[rows] for part in own), said[rows]))
-            heard = mix((self._destination[replies], *(part[replies] for part in own), said[replies]))
+            sent = mix(self._hashes(part, rows) for part in ("source", *own, name))
+            heard = mix(self._hashes(part, replies) for part in ("destination", *own, name))
             codes[rows[_among(sent, heard)]] = _PROOFS.index(word)
         return codes
 
