@@ -26,7 +26,7 @@ MOST_THREADS = 8
 """How many threads parse unless more are asked for: with more, decoding is what takes the time."""
 BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
 """How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
-LARGE_BYTES = 4 << 20
+LARGE_BYTES = 1_000_000
 """Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
 COLLECTED = 50_000, 20, 50
 """How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
@@ -237,7 +237,10 @@ def collect_seldom() -> None:
 
 
 def _give_back() -> None:
-    """Return memory that was freed to the system where the C library can; glibc would keep half of it."""
+    """Return memory that was freed, or that is not needed now, to the system; glibc would keep half of what is free."""
+    from analyzer.compiled import give_back_compiler
+
+    give_back_compiler()
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
