@@ -1,0 +1,62 @@
+"""Whole random captures: nobody innocent, allowed or ours is blocked, and most of those who are proven are."""
+
+import random
+from ipaddress import ip_address
+
+import pytest
+import scenarios
+from blocking.grammars import GRAMMARS
+
+from analyzer import analyze
+from analyzer.allow import Allowed, AllowList
+from analyzer.blocking import Policy, find_blocks
+from analyzer.blocklists import rules_to_block, write_rules
+
+SEEDS = 3
+"""Captures of each scenario."""
+CASES = [(name, seed) for name in (*scenarios.ATTACKS, *scenarios.INNOCENT) for seed in range(900, 900 + SEEDS)]
+CASES += [(name, 900) for name in scenarios.MIXTURES]
+PARTS = 12
+"""In how many tests they are made."""
+
+
+def networks_of(analysis, allow, **policy):
+    """Return the networks that are blocked as of the end of a capture, the same in every format."""
+    now = analysis.captures["end"].max().to_pydatetime()
+    rules = rules_to_block(find_blocks(analysis, policy=Policy(**policy), allow=allow, now=now))
+    networks = {rule.network for rule in rules.rules}
+    for name, parse in GRAMMARS.items():
+        assert parse(write_rules(rules, format=name)).networks == networks, name
+    return networks
+
+
+def blocked(addresses, networks):
+    """Return which of some addresses are in some networks."""
+    parsed = {address: ip_address(address) for address in addresses}
+    return {text for text, address in parsed.items() if any(address in network for network in networks)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_nobody_innocent_is_blocked_in_whole_captures(part, tmp_path):
+    proven = caught = 0
+    for name, seed in CASES[part::PARTS]:
+        world = scenarios.make(name, seed)
+        path = tmp_path / "scenario.pcap"
+        world.write(path)
+        analysis = analyze(path)
+        truth = world.truth()
+        guilty, innocent = set(truth["labels"]), set(truth["roles"])
+        rng = random.Random(seed)
+        spared = set(rng.sample(sorted(guilty), len(guilty) // 5))
+        allow = AllowList(tuple(Allowed(ip_address(one), ip_address(one), "known") for one in sorted(spared)))
+        for spoofable in (False, True):
+            networks = networks_of(analysis, allow, spoofable=spoofable)
+            assert not blocked(innocent | spared, networks), (name, seed)
+        networks = networks_of(analysis, allow)
+        sources = analysis.sources
+        sure = sources[(sources["verdict"] == "attacking") & sources["proven"].notna()]["source"].astype("str")
+        here = (set(sure) & guilty) - spared
+        proven, caught = proven + len(here), caught + len(blocked(here, networks))
+    assert proven
+    assert caught >= 0.95 * proven
