@@ -123,8 +123,10 @@ class Follower:
     def __init__(self, path: Path) -> None:
         """Begin at the beginning of the file at path."""
         self.packets = 0
+        self.first = 0
+        """When the first packet was seen, in ns since 1970; 0 before it was."""
         self.last = 0
-        """When the last packet was seen, in ns since 1970; 0 before the first."""
+        """When the last packet was seen, likewise."""
         self.stop = 0
         """Where the last whole block ends, statistics at the end left out."""
         self._path = path
@@ -142,7 +144,9 @@ class Follower:
                     self.packets += 1
                 if block.kind != STATISTICS:
                     self.stop = block.stop
-                last = block if block.kind == PACKET else last
+                if block.kind == PACKET:
+                    last = block
+                    self.first = self.first or file.time(block, self._ticks)
             if last:
                 self.last = file.time(last, self._ticks)
         return self

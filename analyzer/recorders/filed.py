@@ -25,6 +25,8 @@ SECONDS_BEHIND = 0.7
 """The kernel hands packets on after a quarter of a second at the latest, and the recorder writes them in as much."""
 SECONDS_TO_MEET = 30.0
 """How long the earlier recorder may take to come to where the later one began, on a busy machine."""
+SECONDS_TO_MEET_AT_ONCE = 1.5
+"""As much when all is to end."""
 _BILLION = 1_000_000_000
 _MOST_QUOTED = 200
 _FULL = ("no space", "No space", "disk is full", "Disk quota")
@@ -116,7 +118,7 @@ def record_files(books: "Books") -> AnalyzerError:
             run = _take_over(books, run)
     finally:
         if not run.process.ended():
-            time.sleep(SECONDS_BEHIND)  # what has come is still to be handed on
+            _wait_for_rest(run)
         run.close()
     if (problem := run.explain_for_good()) and not books.done():
         raise problem
@@ -132,7 +134,7 @@ def _take_over(books: "Books", run: Run) -> Run:
             return run
         raise
     try:
-        _wait_to_meet(run, following)
+        _wait_to_meet(books, run, following)
     finally:
         run.close(following)
     return following
@@ -152,17 +154,30 @@ def _is_enough(books: "Books", run: Run) -> bool:
     return left is not None and run.follower.follow().packets >= left
 
 
-def _wait_to_meet(run: Run, following: Run) -> None:
+def _wait_to_meet(books: "Books", run: Run, following: Run) -> None:
     """Wait until the run has all packets from before the following one's first."""
     time.sleep(SECONDS_BEHIND)
     end = time.monotonic() + SECONDS_TO_MEET
     size, since = -1, time.monotonic()
-    while time.monotonic() < end and not run.process.ended():
-        if run.size() != size:
+    while not run.process.ended() and time.monotonic() < end:
+        if books.stop.is_set():
+            end = min(end, time.monotonic() + SECONDS_TO_MEET_AT_ONCE)
+        if run.size() != size or not run.process.rests():
             size, since = run.size(), time.monotonic()
-        if run.follower.follow().last > following.began_at or time.monotonic() - since > SECONDS_BEHIND:
+        met = following.follower.follow().first or following.began_at
+        if run.follower.follow().last > met:
+            return
+        if time.monotonic() - since > SECONDS_BEHIND * (2 if following.follower.packets else 1):
             return
         time.sleep(LOOK_SECONDS / 2)
+
+
+def _wait_for_rest(run: Run) -> None:
+    """Wait until what has come is handed on."""
+    time.sleep(SECONDS_BEHIND)
+    end = time.monotonic() + SECONDS_TO_MEET_AT_ONCE
+    while not run.process.rests() and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS / 4)
 
 
 def _wait_for_packet(run: Run) -> None:

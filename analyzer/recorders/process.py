@@ -70,6 +70,16 @@ class Process:
             self._process.wait(seconds)
         return self._process.returncode is not None
 
+    def rests(self) -> bool:
+        """Say whether the program waits for packets, as far as the system tells: it has none left to handle."""
+        guard = self._process.pid
+        try:
+            child = Path(f"/proc/{guard}/task/{guard}/children").read_text(encoding="ascii").split()[0]
+            status = Path(f"/proc/{child}/stat").read_text(encoding="ascii", errors="replace")
+        except (OSError, IndexError):
+            return True
+        return not status.rpartition(")")[2].lstrip().startswith("R")
+
     def stop(self, seconds: float = _SECONDS_TO_END) -> int:
         """End the program, if it has not ended by itself, and return its exit code; 128 and more for signals."""
         with suppress(OSError):
