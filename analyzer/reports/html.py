@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from analyzer.exports.escape import escape
 from analyzer.exports.files import open_whole
@@ -26,6 +27,7 @@ from analyzer.reports.words import span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from analyzer.analysis import Analysis
 
@@ -162,6 +164,14 @@ def _charts(analysis: "Analysis") -> tuple[list[Chart], dict[str, str]]:
     return images, charts.colours_of(over_time)
 
 
+def _lay_out(figure: "Figure") -> None:
+    """Lay a figure out for good; savefig() would draw it twice, the first time for its layout alone."""
+    FigureCanvasSVG(figure)  # which measures text
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def _svg(ax: "Axes", prefix: str) -> Markup:
     """Return a chart as SVG that can stand in a page: no prolog, ids of its own, the colours of the theme."""
     file = StringIO()
@@ -169,6 +179,7 @@ def _svg(ax: "Axes", prefix: str) -> Markup:
     assert figure is not None  # noqa: S101  for the type checker: these axes have one
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+        _lay_out(figure)
         figure.savefig(file, format="svg", metadata=nothing, transparent=True)
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
