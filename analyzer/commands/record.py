@@ -138,11 +138,12 @@ class _Teller:
 
     def tell(self, segment: Path) -> None:
         """Say that a segment is whole."""
-        from analyzer.segments import read_counters
+        from analyzer.segments import Follower, read_counters
 
         counters = read_counters(segment)
-        count = "packets unknown" if counters.received is None else _count(counters.received, "packet")
-        self._say(f"{segment.name}  {count}, {segment.stat().st_size / 1e6:,.1f} MB, {_say_lost(counters.total)}")
+        packets = Follower(segment).follow().packets if counters.received is None else counters.received
+        size = segment.stat().st_size / 1e6
+        self._say(f"{segment.name}  {_count(packets, 'packet')}, {size:,.1f} MB, {_say_lost(counters.total)}")
 
     def sum_up(self, recorded: "Recorded") -> None:
         """Say what became of the recording."""

@@ -13,6 +13,7 @@ import sys
 
 ORDERS = {b"i": signal.SIGINT, b"1": signal.SIGUSR1, b"2": signal.SIGUSR2}
 """What can be asked of the program while it runs: to end, to tell its counters, to write out what it holds."""
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _SECONDS_TO_END = 5.0
 _NOT_STARTED = 127
@@ -20,8 +21,8 @@ _NOT_STARTED = 127
 
 def main() -> None:
     """Run the program of the arguments; exit as it does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    # What comes before the program can be told is kept for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     command = sys.argv[1:]
     child = os.fork()
     if child == 0:
@@ -32,11 +33,12 @@ def main() -> None:
 
 
 def _become(command: list[str]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (*_ENDS, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     try:
         os.execv(command[0], command)  # noqa: S606  no shell is wanted
     except OSError as error:

@@ -130,6 +130,7 @@ def test_kills_neither_lose_nor_double_what_is_on_the_disk(lab, tmp_path):
         process.communicate()
     sender.kill()
     sender.wait()
+    wait_until(lambda: not lab.listening(), 20)
     end(lab.record(tmp_path))
     found = numbers(tmp_path)
     assert len(found) > 1000
@@ -307,4 +308,6 @@ def test_a_program_ends_when_its_guard_is_told(tmp_path):
     assert said.wait_for("so", 30)
     assert not said.wait_for("never", 30)
     assert (said.stop(), said.said) == (3, "so\n")
-    assert Process([str(tmp_path / "missing")]).stop() == 127
+    missing = Process([str(tmp_path / "missing")])
+    assert missing.wait_for("No such file or directory", 30)
+    assert missing.stop() == 127

@@ -17,7 +17,7 @@ from analyzer.segments import Follower, list_segments
 
 SENDER = """
 import socket, sys, time
-sys.path[:] = sys.argv[1:2]
+sys.path.insert(0, sys.argv[1])
 from wire import sip_frame
 interface, first, count, rate = sys.argv[2], *map(int, sys.argv[3:6])
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
