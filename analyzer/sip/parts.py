@@ -165,7 +165,7 @@ def _column(name: str, chunks: _Chunks) -> Any:  # noqa: ANN401
     """Return the column of that name, as analyzer.tables declares it."""
     dtype = COLUMNS[name].dtype
     if all(values is None for _, values in chunks.pieces):
-        return _nothing(dtype, chunks.rows)
+        return nothing(dtype, chunks.rows)
     if dtype in {WORD, TEXT}:
         return _words(chunks) if dtype == WORD else _texts(chunks)
     if dtype == FLAG:
@@ -228,7 +228,7 @@ def make_times(nanoseconds: "NDArray[np.int64]") -> pd.DatetimeIndex:
     return pd.DatetimeIndex(nanoseconds.view("M8[ns]"), copy=False).tz_localize("UTC")
 
 
-def _nothing(dtype: str, rows: int) -> Any:  # noqa: ANN401
+def nothing(dtype: str, rows: int) -> Any:  # noqa: ANN401
     """Return rows missing values of a dtype of analyzer.tables, or False for flags.
 
     Where zeros will do they are np.zeros', which take no memory before something else is written.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analyzer.errors import StoreError
@@ -242,7 +243,7 @@ def read_columns(path: Path, table: Table, columns: Sequence[str], period: "Peri
             raise StoreError(path, explain_format(int(found) if found.isdigit() else "unknown"))
         there = [name for name in columns if name in file.schema_arrow.names]
         groups = _groups(file.metadata, there, DAY_OF.get(table.name), period)
-        return file.read_row_groups(groups, columns=there)
+        return _during(file.read_row_groups(groups, columns=there), period)
 
 
 def _groups(metadata: Any, names: Sequence[str], column: str | None, period: "Period | None") -> list[int]:  # noqa: ANN401
@@ -251,6 +252,17 @@ def _groups(metadata: Any, names: Sequence[str], column: str | None, period: "Pe
     if period is None or column != "time" or "time" not in names or metadata.num_row_groups == 0:
         return every
     return [number for number in every if _may_touch(_bounds(metadata.row_group(number)), period)]
+
+
+def _during(rows: pa.Table, period: "Period | None") -> pa.Table:
+    """Return the rows of the period, of a table that has times; those without a time are kept."""
+    if period is None or "time" not in rows.column_names:
+        return rows
+    for edge, is_within in ((period.since, pc.greater_equal), (period.until, pc.less)):
+        if edge is not None:
+            within = pc.fill_null(is_within(rows["time"], pa.scalar(edge, rows["time"].type)), True)
+            rows = rows if pc.all(within).as_py() else rows.filter(within)
+    return rows
 
 
 def _bounds(group: Any) -> tuple[Any, Any] | None:  # noqa: ANN401

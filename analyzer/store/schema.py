@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer.sip.columns import text_array
-from analyzer.sip.parts import categorical
+from analyzer.sip.parts import categorical, nothing
 from analyzer.tables import (
     ANOMALIES,
     ATTACKS,
@@ -157,7 +157,10 @@ def from_arrow(table: "Table", tables: Sequence[pa.Table], columns: Sequence[str
     rows = sum(len(part) for part in tables)
     frame: dict[str, Any] = {}
     for name in table.columns:
-        if name in names:
+        dtype = table.contract[name].dtype
+        if name not in names and dtype not in {LIST, COUNT}:
+            frame[name] = nothing(dtype, rows)  # conform() would do so too, in more time
+        elif name in names:
             pieces = [_piece(part, schema.field(name)) for part in tables]
             frame[name] = _column(pa.chunked_array(pieces, pieces[0].type if pieces else schema.field(name).type))
     if table is MESSAGES and tables and "time" in frame:
