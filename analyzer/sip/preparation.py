@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.compiled import note_prepared
+from analyzer.compiled import note_prepared, spare_algebra
 from analyzer.sip.grammar import NONE
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def main(group: str) -> None:
     """Compile a group, and tell on standard output that it is done."""
     gc.disable()  # what is imported stays
+    spare_algebra()
     GROUPS[group]()
     note_prepared(group)
     with suppress(OSError):  # who asked may have ended
