@@ -30,6 +30,8 @@ for number, frame in enumerate(frames):
         time.sleep(max(begun + number / rate - time.monotonic(), 0))
 """
 ETHERNET = b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01"
+IPV6_SETTINGS = "/proc/sys/net/ipv6/conf"
+"""Where IPv6 is switched off, with which interfaces would send by themselves."""
 IPV4, IPV6 = 0x0800, 0x86DD
 
 
@@ -100,7 +102,9 @@ class Lab:
         need(made.returncode == 0, f"the right to make network namespaces ({made.stderr.strip()})")
         with contextlib.ExitStack() as undo:
             undo.callback(self.__exit__)
-            self.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+            self.run(
+                "sh", "-c", "for each in all default; do echo 1 > $0/$each/disable_ipv6; done || true", IPV6_SETTINGS
+            )
             self.run("ip", "link", "set", "lo", "up")
             self.link()
             undo.pop_all()
