@@ -14,6 +14,7 @@ from analyzer.commands.help import help_topic
 from analyzer.commands.job import job
 from analyzer.commands.record import record
 from analyzer.commands.report import report
+from analyzer.commands.share import share
 from analyzer.commands.store import store
 from analyzer.commands.tables import TABLE_COMMANDS
 from analyzer.commands.tools import tools
@@ -43,6 +44,7 @@ for _command in (
     record,
     watch,
     job,
+    share,
     store,
     *TABLE_COMMANDS,
     tools,

@@ -38,6 +38,7 @@ TIERS = [
     {"exports", "blocking"},
     {"blocklists"},
     {"reports"},
+    {"sharing"},
     {"abuse", "ledger"},
     {"reading", "narrowing"},
     {"store", "history"},

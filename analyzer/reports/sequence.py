@@ -1,7 +1,6 @@
 """What a campaign did, in order: its phases, and the messages that decided it as a sequence diagram."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 
 from analyzer.reports.answer import worst_first
 from analyzer.reports.words import count, quoted
+from analyzer.responses import phrase
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
@@ -23,15 +23,6 @@ SAID = {
     "exploit": "tried to break the server",
 }  # fmt: skip
 """What an attack of each kind is in the story of a campaign."""
-PHRASES = {
-    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
-    202: "Accepted", 407: "Proxy Authentication Required", 420: "Bad Extension", 423: "Interval Too Brief",
-    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
-    483: "Too Many Hops", 484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here", 487: "Request Terminated",
-    488: "Not Acceptable Here", 491: "Request Pending", 494: "Security Agreement Required", 580: "Precondition Failure",
-    600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere", 606: "Not Acceptable",
-}  # fmt: skip
-"""Reason phrases of RFC 3261 21 and its kin, where they are not those of HTTP."""
 SHIFT = 40
 """More bits than the number of a packet has."""
 _SHOWN = [
@@ -180,5 +171,5 @@ def _request(message: dict[str, object]) -> str:
 
 
 def _response(status: int, method: object) -> str:
-    phrase = PHRASES.get(status) or (HTTPStatus(status).phrase if status in list(HTTPStatus) else "")
-    return f"{status} {phrase} to {quoted(method)}" if isinstance(method, str) else f"{status} {phrase}"
+    said = f"{status} {phrase(status)}".strip()
+    return f"{said} to {quoted(method)}" if isinstance(method, str) else said
