@@ -17,9 +17,14 @@ _SPECIAL = frozenset({0, 10, 100, 127, 169, 172, 192, *range(224, 256)})
 """The first octets of networks that are private, shared, or no host's."""
 _WHOLE = frozenset({0, 127, *range(224, 256)})
 """The first octets of addresses that stay as they are: this host, loopback, multicast, broadcast."""
-_OWN = {(169,): {254}, (192,): {168}, (172,): set(range(16, 32)), (100,): set(range(64, 128))}
+_OWN: dict[tuple[int, ...], set[int]] = {
+    (169,): {254},
+    (192,): {168},
+    (172,): set(range(16, 32)),
+    (100,): set(range(64, 128)),
+}
 """The second octets that make a network of its own kind of one of _SPECIAL."""
-_FIXED = {
+_FIXED: dict[tuple[int, ...], set[int]] = {
     (10,): {0, 1},
     (172,): {16, 17, 20},
     (192,): {168},
@@ -29,7 +34,7 @@ _FIXED = {
     (172, 20): {10},
 }
 """Octets that stay, since what follows them is a network that routers come with."""
-_TURNED = {
+_TURNED: dict[tuple[int, ...], tuple[tuple[int, ...], ...]] = {
     (192, 168): ((0, 1, 2, 8), (10, 43, 50, 86, 88), (100, 178)),
     (10, 0): ((0, 1),),
     (172, 16): ((0, 1),),
@@ -56,6 +61,15 @@ class Addresses:
         if known is None:
             known = self._known[address] = self._name(address)
         return known
+
+    def stays(self, address: bytes) -> bool:
+        """Say whether an address of 4 or 16 bytes is kept on purpose: it is nobody's, or was to be kept."""
+        if len(address) == 4:
+            return address in self._kept or address[0] in _WHOLE
+        value = IPv6Address(address)
+        inner = value.ipv4_mapped
+        nobody = value.is_multicast or value.is_loopback or value.is_unspecified
+        return address in self._kept or nobody or (inner is not None and self.stays(inner.packed))
 
     def __call__(self, text: str) -> str:
         """Return the name of an address in the same form and length; text that is no address as it is."""
@@ -158,7 +172,9 @@ class Addresses:
         return ":".join(named_groups) + dotted + sign + zone
 
     @staticmethod
-    def _group(group: str, place: int, left: int, groups: list[str], named: bytes, dotted: bool) -> str:  # noqa: FBT001
+    def _group(  # noqa: PLR0913, PLR0917
+        group: str, place: int, left: int, groups: list[str], named: bytes, dotted: bool  # noqa: FBT001
+    ) -> str:  # fmt: skip
         """Return the name of a group of an IPv6 address as text, as wide as it was."""
         if not group:
             return group

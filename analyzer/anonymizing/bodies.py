@@ -16,15 +16,19 @@ _GENERIC_SESSIONS = frozenset(
     {"-", "", "call", "session", "talk", "conversation", "sip call", "sip media capabilities"}
 )
 PLAIN_ATTRIBUTES = frozenset({
-    "rtpmap", "fmtp", "ptime", "maxptime", "sendrecv", "sendonly", "recvonly", "inactive", "rtcp", "rtcp-mux", "rtcp-fb",
+    "rtpmap", "fmtp", "ptime", "maxptime", "sendrecv", "sendonly", "recvonly", "inactive", "rtcp", "rtcp-mux",
+    "rtcp-fb",
     "mid", "group", "direction", "silencesupp", "candidate", "remote-candidates", "setup", "connection", "framerate",
     "framesize", "imageattr", "extmap", "ice-lite", "ice-options", "end-of-candidates", "msid-semantic", "charset",
-    "type", "quality", "orient", "content", "curr", "des", "conf", "rtcp-rsize", "rtcp-xr", "bundle-only", "ecpt", "gpmd",
+    "type", "quality", "orient", "content", "curr", "des", "conf", "rtcp-rsize", "rtcp-xr", "bundle-only", "ecpt",
+    "gpmd",
     "sqn", "cdsc", "cpar", "pmft", "nortpproxy", "x-nat", "alt", "rid", "simulcast", "sctp-port", "sctpmap",
     "max-message-size", "range", "control", "length", "tool", "lang", "sdplang", "encryption", "oldmediaip",
-    "oldcip", "label", "t38faxversion", "t38maxbitrate", "t38faxratemanagement", "t38faxmaxbuffer", "t38faxfillbitremoval",
+    "oldcip", "label", "t38faxversion", "t38maxbitrate", "t38faxratemanagement", "t38faxmaxbuffer",
+    "t38faxfillbitremoval",
     "t38faxmaxdatagram", "t38faxudpec", "t38faxtranscodingmmr", "t38faxtranscodingjbig", "t38maxdatagram",
-    "t38faxmaxifp", "t38faxudpecdepth", "t38faxudpfecmaxspan", "t38modemtype", "t38vendorinfo", "floorctrl", "accept-types",
+    "t38faxmaxifp", "t38faxudpecdepth", "t38faxudpfecmaxspan", "t38modemtype", "t38vendorinfo", "floorctrl",
+    "accept-types",
     "crypto", "fingerprint",
 })  # fmt: skip
 """The attributes of SDP that tell of the media: only what is known by name is replaced in them."""
@@ -91,7 +95,7 @@ class Bodies:
             at = found.end()
         return "".join(pieces) + body[at:]
 
-    def _sdp_line(self, letter: str, value: str) -> str:
+    def _sdp_line(self, letter: str, value: str) -> str:  # noqa: PLR0911 (one for each kind of line)
         match letter:
             case "o" if found := _ORIGIN.fullmatch(value):
                 user = found[1] if found[1] == "-" else self._origin(found[1])

@@ -49,11 +49,10 @@ class Learnt:
 
     def _shared(self, names: Names) -> int:
         """Return how many names are originals of the same capture, too."""
-        packed = {address: names.address.packed(address) for address in self.addresses}
-        moved = {new for old, new in packed.items() if new != old}
-        texts = {word: names.user(word) for word in self.words} | {host: names.host(host) for host in self.hosts}
-        renamed = {new for old, new in texts.items() if new != old}
-        return len(moved & packed.keys()) + len(renamed & texts.keys())
+        packed = {old: names.address.packed(old) for old in self.addresses if not names.address.stays(old)}
+        texts = {word: names.user(word) for word in self.words if not names.stays(word)}
+        texts |= {host: named for host in self.hosts if not names.stays(host) and (named := names.host(host)) != host}
+        return len(set(packed.values()) & packed.keys()) + len(set(texts.values()) & texts.keys())
 
 
 def learn(analysis: "Analysis", *, keep_attackers: bool = False) -> Learnt:

@@ -7,6 +7,7 @@ are what is asked of it; at most its last nine digits change, alike behind every
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -51,9 +52,13 @@ class Names:
 
     # --- what stands in messages
 
+    def stays(self, text: str) -> bool:
+        """Say whether text is kept on purpose: everybody's word, a tool's own, or without letters and digits."""
+        return text.lower() in WORDS or self._keep(text) or not any(map(str.isalnum, text))
+
     def _user(self, text: str) -> str:
         """Return the name of a user, or of a number that is dialled."""
-        if text.lower() in WORDS or self._keep(text):
+        if self.stays(text):
             return text
         if _DOTTED.fullmatch(text):
             return self.address(text)
@@ -63,7 +68,7 @@ class Names:
 
     def phrase(self, text: str) -> str:
         """Return the name of a display name, or of other text: word by word."""
-        if text.lower() in WORDS or self._keep(text):
+        if self.stays(text):
             return text
         if _NUMBER.fullmatch(text.strip()):
             start = len(text) - len(text.lstrip())
@@ -211,15 +216,13 @@ def _changing(number: str) -> int:
     import phonenumbers
 
     country = 2
-    try:
+    with suppress(phonenumbers.NumberParseException):
         country = len(str(phonenumbers.parse("+" + number).country_code))
-    except phonenumbers.NumberParseException:
-        pass
     return max(min(TAIL, len(number) - country), 4)
 
 
 def keeper() -> Callable[[str], bool]:
-    """Return the test for texts that are a tool's own, by the marks of analyzer.tools: its names, sessions, subjects."""
+    """Return the test for texts that are a tool's own, by the marks of analyzer.tools."""
     from analyzer.tools import load_signatures
 
     patterns = set()

@@ -5,13 +5,16 @@ What is not understood is dropped as a packet where nothing of it is, and zeroed
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from analyzer.anonymizing.assembly import Assembly, Datagram
 from analyzer.anonymizing.checksums import adjust, crc32c, total
 from analyzer.anonymizing.names import Names
 from analyzer.anonymizing.sip import Messages
 from analyzer.anonymizing.streams import rewrite_messages, rewrite_stream, speaks_sip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UDP, TCP, ICMP, ICMPV6, SCTP = 17, 6, 1, 58, 132
 SIP_PORTS = (5060, 5061, 5080)
@@ -263,7 +266,7 @@ class Packets:
         elif protocol != 59:
             raise DroppedError("encrypted (ESP)" if protocol == 50 else f"IP protocol {protocol}")
 
-    def _udp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913, PLR0917
+    def _udp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913
         if stop - at < 8:
             _zero(packet, at + 4, stop)
             return
@@ -275,7 +278,7 @@ class Packets:
             self._datagram(packet, at + 8, end, (_u16(packet, at), _u16(packet, at + 2)))
         adjust(packet, at + 6, total(packet[at:end]) - total(old) + change, udp=True)
 
-    def _tcp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: PLR0913, PLR0917
+    def _tcp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: PLR0913
         if stop - at < 20 or quoted:
             _zero(packet, at + 8, stop) if stop - at < 20 else _zero(packet, at + 20, stop)
             return
@@ -443,7 +446,7 @@ class Packets:
         else:
             self._ethernet(packet, start, stop)
 
-    def _icmp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913, PLR0917
+    def _icmp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913
         old = bytes(packet[at:stop])
         if old[0] in {3, 4, 5, 11, 12} and stop - at >= 28 and not quoted:
             if old[0] == 5:
@@ -453,7 +456,7 @@ class Packets:
             _zero(packet, at + 8, stop)
         adjust(packet, at + 2, total(packet[at:stop]) - total(old))
 
-    def _icmpv6(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913, PLR0917
+    def _icmpv6(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913
         old = bytes(packet[at:stop])
         if old[0] < 128 and stop - at >= 48 and not quoted:
             self._quoted(packet, at + 8, stop)
@@ -489,7 +492,7 @@ class Packets:
             self.zeroed["packet in an ICMP error"] += 1
             _zero(packet, at, stop)
 
-    def _sctp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913, PLR0917
+    def _sctp(self, packet: bytearray, at: int, stop: int, ends: Ends, change: int, *, quoted: bool) -> None:  # noqa: ARG002, PLR0913
         """Rewrite SCTP (RFC 9260): SIP in DATA, and addresses; cookies are zeroed."""
         old = bytes(packet[at:stop])
         if len(old) < 12 or quoted:
@@ -529,15 +532,16 @@ class Packets:
 
 
 def _control(payload: bytes) -> bytes:
-    """Return RTCP of which only the kinds, the lengths and the first source are left (RFC 3550 6.1)."""
+    """Return RTCP of which only reports are left; others become reports about nobody (RFC 3550 6.4.2)."""
     named, at = bytearray(len(payload)), 0
-    while len(payload) - at >= 4:
-        named[at : at + 8] = payload[at : at + 8]
-        if payload[at + 1] == 202:
-            named[at] &= 0xE0  # no chunks
-            named[at + 4 : at + 8] = bytes(len(named[at + 4 : at + 8]))
-        at += 4 + 4 * int.from_bytes(payload[at + 2 : at + 4], "big")
-    return bytes(named[: len(payload)])
+    while len(payload) - at >= 8 and payload[at] >> 6 == 2:
+        size = 4 + 4 * int.from_bytes(payload[at + 2 : at + 4], "big")
+        if payload[at + 1] in {200, 201}:
+            named[at : at + size] = payload[at : at + size]
+        else:
+            named[at : at + 4] = b"\x80\xc9" + payload[at + 2 : at + 4]
+        at += size
+    return bytes(named)
 
 
 def _media(payload: bytes) -> bytes:

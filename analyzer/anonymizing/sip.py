@@ -26,7 +26,8 @@ _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:.*)?", re.DOTALL)
 LONG_NAMES = {
     "v": "via", "f": "from", "t": "to", "m": "contact", "i": "call-id", "e": "content-encoding", "l": "content-length",
     "c": "content-type", "s": "subject", "k": "supported", "o": "event", "u": "allow-events", "r": "refer-to",
-    "b": "referred-by", "x": "session-expires", "a": "accept-contact", "j": "reject-contact", "d": "request-disposition",
+    "b": "referred-by", "x": "session-expires", "a": "accept-contact", "j": "reject-contact",
+    "d": "request-disposition",
     "y": "identity", "n": "identity-info",
 }  # fmt: skip
 """What the compact forms of header names stand for."""
@@ -47,7 +48,8 @@ PLAIN = frozenset({
     "min-expires", "allow", "supported", "unsupported", "require", "proxy-require", "accept", "accept-encoding",
     "accept-language", "content-language", "allow-events", "event", "session-expires", "min-se", "timestamp", "date",
     "mime-version", "rack", "rseq", "priority", "privacy", "retry-after", "subscription-state", "refer-sub", "reason",
-    "warning", "user-agent", "server", "answer-mode", "request-disposition", "sip-etag", "sip-if-match", "suppress-if-match",
+    "warning", "user-agent", "server", "answer-mode", "request-disposition", "sip-etag", "sip-if-match",
+    "suppress-if-match",
     "flow-timer", "recv-info", "info-package", "max-breadth", "upgrade", "connection", "sec-websocket-version",
     "sec-websocket-key", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions", "x-rtp-stat",
     "p-early-media", "feature-caps", "security-client", "security-server", "security-verify", "p-rtp-stat",
@@ -57,8 +59,9 @@ PLAIN = frozenset({
 """The headers that say what is asked for and what is possible: only what is known by name is replaced in them."""
 KEPT_PARAMETERS = frozenset({
     "transport", "user", "method", "ttl", "lr", "expires", "q", "rport", "branch", "ob", "comp", "sigcomp-id", "reg-id",
-    "isub", "cause", "reason", "privacy", "screen", "counter", "index", "party", "id-type", "duration", "purpose", "line",
-    "rinstance", "alias", "keep", "npdi", "cpc", "automata", "audio", "video", "text", "index", "mode", "sos", "ftag",
+    "isub", "cause", "reason", "privacy", "screen", "counter", "index", "party", "id-type", "duration", "purpose",
+    "line",
+    "rinstance", "alias", "keep", "npdi", "cpc", "automata", "audio", "video", "text", "mode", "sos", "ftag",
     "did", "nat", "refresher", "retry-after", "handling", "tag",
 })  # fmt: skip
 """The parameters whose values are words of the protocol, or tokens without meaning."""

@@ -4,11 +4,13 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Iterable
-from ipaddress import IPv6Address
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
 
 from analyzer.anonymizing.names import WORDS, Names
 
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)")
+_DOTTED = re.compile(r"(\d+)((?:\.\d{1,3}){2}\.)(\d+)")
 _IPV6 = re.compile(
     r"(?<![\w:.])(?=[0-9A-Fa-f]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{2,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
 )
@@ -56,7 +58,7 @@ class Sweep:
     def __call__(self, text: str, depth: int = 0) -> str:
         """Return text with everything known in it replaced, in the same length."""
         text = _MAC.sub(self._mac, text) if text.count(":") + text.count("-") >= 5 else text
-        text = _IPV4.sub(lambda found: self._names.address(found[0]), text) if text.count(".") >= 3 else text
+        text = _DOTTED.sub(self._ipv4, text) if text.count(".") >= 3 else text
         text = _IPV6.sub(self._ipv6, text) if text.count(":") >= 2 else text
         text = _DOMAIN.sub(self._domain, text) if "." in text and self._domains else text
         if self._words:
@@ -78,6 +80,21 @@ class Sweep:
         sign = found[1]
         named = self._names.mac(bytes.fromhex(found[0].replace(sign, ""))).hex(sign)
         return named.upper() if found[0].upper() == found[0] else named
+
+    def _ipv4(self, found: re.Match[str]) -> str:
+        """Return the name of an address; where digits stand before or behind it, of one that is known."""
+        first, middle, last = found.groups()
+        before = found.string[found.start() - 1] if found.start() else ""
+        after = found.string[found.end() : found.end() + 1]
+        if len(first) < 4 and len(last) < 4 and "." not in {before, after}:
+            return self._names.address(found[0])
+        for start in range(max(len(first) - 3, 0), len(first)):
+            for stop in range(min(len(last), 3), 0, -1):
+                text = first[start:] + middle + last[:stop]
+                with suppress(ValueError):
+                    if IPv4Address(text).packed in self._packed:
+                        return first[:start] + self._names.address(text) + last[stop:]
+        return self._names.address(found[0]) if len(first) < 4 and len(last) < 4 else found[0]
 
     def _ipv6(self, found: re.Match[str]) -> str:
         try:

@@ -43,7 +43,7 @@ class Extracted:
     """The ids of the attacks that are not found again, or not as they were."""
 
 
-def extract(
+def extract(  # noqa: PLR0913
     captures: "Captures",
     output: str | Path,
     *,
@@ -68,8 +68,8 @@ def extract(
         SettingsError: nothing is asked for, there is no such id, or the output exists or cannot be written.
         CaptureError, UnavailableError: as analyze() does.
     """
-    from analyzer.analysis import examine
     from analyzer.allow import load_allowed
+    from analyzer.analysis import examine
     from analyzer.extracting.selection import WIDTHS, choose_attacks
     from analyzer.places import load_places
     from analyzer.reading import READERS_OF_ANYTHING, read_captures
@@ -129,7 +129,7 @@ class _Writing:
         self._wanted, self._most_bytes = wanted, most_bytes
 
     def write(self, file: BinaryIO, sources: Sequence[str], width: str) -> tuple[int, tuple[str, ...], int]:
-        """Write evidence of that width; return its packets, the names of its captures, and how many packets they had."""
+        """Write evidence of that width; return its packets, its captures, and how many packets they had."""
         from analyzer.extracting.selection import choose_messages, explain, find_media
         from analyzer.extracting.tracks import Tracks
 

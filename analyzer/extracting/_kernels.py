@@ -1,5 +1,6 @@
 """Kernels that tell of each packet which TCP connection, stream of media or datagram it is a part of."""
 
+# ruff: noqa: PLR0917, SIM109 (kernels are called by position, and compile best as flat loops)
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
 
 import numpy as np

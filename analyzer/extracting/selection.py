@@ -1,7 +1,7 @@
 """Which messages prove an attack, and in what words."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def explain(messages: pd.DataFrame, chosen: "Truth", attacks: pd.DataFrame) -> d
     told: dict[str, dict[int, str]] = {}
     columns = ("capture", "packet", "source", "destination", "time", "method", "status", "uri_user", "to_user")
     for row in rows[list(columns)].itertuples(index=False):
-        place = (row.capture, int(row.packet))
+        place = (row.capture, row.packet)
         attack = next(
             (one for end in (row.source, row.destination) for one in own.get(end, ()) if _during(row, one)), None
         )
@@ -126,16 +126,16 @@ def explain(messages: pd.DataFrame, chosen: "Truth", attacks: pd.DataFrame) -> d
             why = f"{said}; evidence of {_named(evidence[place])}"
         else:
             why = f"{said}; {_named(attack) if attack else 'dialog or company of the evidence'}"
-        packets = told.setdefault(str(row.capture), {})
-        packets[place[1]] = f"{packets[place[1]]} | {why}" if place[1] in packets else why
+        packets, number = told.setdefault(str(row.capture), {}), int(str(row.packet))
+        packets[number] = f"{packets[number]} | {why}" if number in packets else why
     return told
 
 
-def _during(row: Any, attack: dict[str, Any]) -> bool:  # noqa: ANN401
+def _during(row: Any, attack: Mapping[Hashable, Any]) -> bool:  # noqa: ANN401
     return bool(attack["start"] <= row.time <= attack["end"])
 
 
-def _named(attack: dict[str, Any]) -> str:
+def _named(attack: Mapping[Hashable, Any]) -> str:
     return f"{attack['kind']} by {attack['source']} (attack {attack['attack']}, campaign {attack['campaign']})"
 
 
@@ -147,7 +147,7 @@ def _shown(row: Any) -> str:  # noqa: ANN401
     return f"{method}{whom}" if pd.isna(row.status) else f"{row.status} to {method}{whom}"
 
 
-def _headline(attack: dict[str, Any], row: Any) -> str:  # noqa: ANN401
+def _headline(attack: Mapping[Hashable, Any], row: Any) -> str:  # noqa: ANN401
     """Return what the message that reached an attack's outcome says."""
     answer = _shown(row)
     match attack["outcome"]:
@@ -178,7 +178,7 @@ def find_media(analysis: "Analysis", flows: pd.DataFrame, chosen: "Truth") -> di
     if calls.empty or flows.empty:
         return found
     ends = _announced(analysis.messages, calls)
-    flows = flows.astype({name: "str" for name in ("capture", "source", "destination")})
+    flows = flows.astype(dict.fromkeys(("capture", "source", "destination"), "str"))
     for call in calls.to_dict("records"):
         asked = ends.get(call["call_id"], set())
         start = call["answered_at"] - SLACK
