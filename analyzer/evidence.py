@@ -33,7 +33,7 @@ from analyzer.grouping import (
     sorted_lists,
     told,
 )
-from analyzer.links import link_keys
+from analyzer.links import LINKING, link_keys
 from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS, OUTCOMES
 
@@ -75,6 +75,8 @@ _COLUMNS = (
     "answer", "answer_packet", "rang", "repeated", "pursued", "from_server",
 )  # fmt: skip
 _TELLING = ("bout", "level", "time", "capture", "packet", "source", "answer_packet")
+DESCRIBED = tuple(dict.fromkeys((*_TELLING, *LINKING, "uri_user", "tag_account", "tag_password")))
+"""The columns of opening requests that describe() looks at: to take the rows of all takes as long again."""
 
 
 def opening_requests(messages: pd.DataFrame, *, rest: timedelta = REST) -> pd.DataFrame:
@@ -287,7 +289,7 @@ def delivered(requests: pd.DataFrame) -> "Truth":
     """
     rows = np.flatnonzero((requests["method"] == "INVITE").to_numpy() & requests["uri_user"].notna().to_numpy())
     found = np.zeros(len(requests), np.bool_)
-    calls = requests.take(rows)
+    calls = requests[["bout", "uri_user", "from_user", "call_id"]].take(rows)
     called, caller = (told(coded(calls[name]), _form)[0] for name in ("uri_user", "from_user"))
     bout = calls["bout"].to_numpy()
     size = int(bout.max(initial=0)) + 1
@@ -475,5 +477,5 @@ def ordinary_keys(requests: pd.DataFrame, accused: "pd.Series[Any]") -> frozense
     """
     customer = (requests["accepted"] & requests["authorized"] & ~walking(requests)) | requests["from_server"]
     customer &= ~requests["source"].isin(accused)
-    rows = requests[requests["bout"].isin(requests.loc[customer, "bout"].unique())]
+    rows = requests.loc[requests["bout"].isin(requests.loc[customer, "bout"].unique()), list(LINKING)]
     return frozenset(link_keys(rows)["key"].unique())

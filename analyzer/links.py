@@ -35,6 +35,15 @@ KNOWN = 0.6
 LINKED = 200
 """How many requests of a bout are asked for what ties it to others."""
 
+LINKING = (
+    "bout", "source", "destination", "method", "from_name", "from_user", "from_host", "from_tag", "to_user", "call_id",
+    "via_host", "branch", "contact", "layout", "sdp_origin", "media", "tool", "tool_confidence", "tag_target",
+    "account",
+)  # fmt: skip
+"""The columns of opening requests in which there may be what ties them to others."""
+SAID_OF_THEM = ("number", "guessed", "shy")
+"""The columns that some of those who ask add."""
+
 _TEXT = pa.large_string()
 _ADDRESS = re.compile(r"(?:^|@|//|sip:|\s|\[)((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*)")
 _DEFAULTS = {"1.1.1.1", "127.0.0.1", "127.0.1.1", "0.0.0.0", "255.255.255.255"}  # noqa: S104
@@ -69,7 +78,9 @@ def link_keys(rows: pd.DataFrame) -> pd.DataFrame:
     The optional columns of rows are number (what was dialled), guessed (bool: credentials that were refused) and shy
     (bool: how it is written says nothing).
     """
-    first = _First(rows[rows.groupby("bout").cumcount() < LINKED])
+    early = (rows.groupby("bout").cumcount() < LINKED).to_numpy()
+    asked = rows[[name for name in (*LINKING, *SAID_OF_THEM) if name in rows]]
+    first = _First(asked if early.all() else asked[early])
     keys = [*first.leaks(), *first.tokens(), first.decoded(), first.identity()]
     keys += [first.written(_wide(rows)), *first.script()]
     if "guessed" in rows:

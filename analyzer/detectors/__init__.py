@@ -115,7 +115,8 @@ def _names(attacks: "pd.DataFrame") -> list[str]:
     """Return an id for each attack: the same source, kind and start give the same id in any capture."""
     from hashlib import blake2b
 
+    starts = attacks["start"].to_numpy(dtype="datetime64[ns]").astype("int64")
     return [
-        blake2b(f"{source} {kind} {start.value}".encode(), digest_size=5).hexdigest()
-        for source, kind, start in zip(attacks["source"], attacks["kind"], attacks["start"], strict=True)
+        blake2b(f"{source} {kind} {start}".encode(), digest_size=5).hexdigest()
+        for source, kind, start in zip(attacks["source"], attacks["kind"], starts.tolist(), strict=True)
     ]

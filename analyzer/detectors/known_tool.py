@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from analyzer.evidence import describe, dialled_calls, per_bout
+from analyzer.evidence import DESCRIBED, describe, dialled_calls, per_bout
 from analyzer.tables import ATTACKS
 
 
@@ -31,7 +31,7 @@ class KnownTool:
         """Return one attack for each bout in which a tool was recognised."""
         # A proxy that hands a scanner's request on is not the scanner.
         known = (requests["tool_confidence"] >= self.confidence) & ~requests["tool"].isin(self.testers)
-        rows = requests[known & ~requests["from_server"]]
+        rows = requests.loc[known & ~requests["from_server"], list(DESCRIBED)]
         if rows.empty:
             return ATTACKS.empty()
         dual = rows["tool"].isin(self.administrators)

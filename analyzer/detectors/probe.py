@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import RANG, REPLIED, describe, dialled_calls, knows_domain
+from analyzer.evidence import DESCRIBED, RANG, REPLIED, describe, dialled_calls, knows_domain
 from analyzer.grouping import any_in, codes_of, count_distinct, numbered, sum_in
 from analyzer.links import pretends
 from analyzer.tables import ATTACKS
@@ -62,7 +62,7 @@ class Probe:
         reached = sum_in(bout, served) / size
         served[led.index] = False
         probing &= ~any_in(bout, served) & ((reached < self.served) | (size <= self.few))
-        rows = requests[probing]
+        rows = requests.loc[probing, list(DESCRIBED)]
         if rows.empty:
             return ATTACKS.empty()
         confidence = self._confidence(rows, size[rows.index], led)
