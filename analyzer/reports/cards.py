@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer.reports.answer import short_names, worst_first
+from analyzer.reports.answer import seen_before, short_names, worst_first
 from analyzer.reports.phone import describe_number
 from analyzer.reports.sequence import Phase, Sequence, phases, sequences
 from analyzer.reports.words import count, few, listed, quoted, span
@@ -76,7 +76,7 @@ def _facts(campaign: "pd.Series", attacks: pd.DataFrame, proven: set[str], names
     requests = f"{count(campaign['messages'], 'request')} of {count(len(attacks), 'attack')}"
     facts = [
         Fact("Who", [_who(campaign["sources"], proven)]),
-        Fact("When", [span(*lasted) if lasted.notna().all() else "", requests]),
+        Fact("When", [span(*lasted) if lasted.notna().all() else "", seen_before(campaign), requests]),
         Fact("With what", [listed(map(quoted, campaign["tools"]), NAMES), _sure(campaign["confidence"])]),
         Fact("Against whom", [_some(campaign["targets"], "target")]),
         Fact("What they wanted", _wanted(campaign)),

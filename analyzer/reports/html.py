@@ -23,7 +23,7 @@ from analyzer.reports import charts
 from analyzer.reports.answer import Answer, Line, answer, worst_first
 from analyzer.reports.cards import campaign_cards
 from analyzer.reports.grids import grids, versions
-from analyzer.reports.words import span
+from analyzer.reports.words import span, within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,6 +136,8 @@ def _mood(roles: set[str]) -> str:
 
 
 def _period(analysis: "Analysis") -> str:
+    if analysis.period:
+        return within(analysis.period.since, analysis.period.until)
     captures = analysis.captures
     first, last = captures["start"].min(), captures["end"].max()
     return span(first, last) if captures["start"].notna().any() and captures["end"].notna().any() else ""

@@ -2,6 +2,7 @@
 
     schema      1; a later number may add keys, and takes none away
     sipscope    the version that wrote it
+    period      since and until, of a period of a store; null for captures
     answer      the sentences of the answer, as {role, text}; the same words as in the other reports
     captures    the captures table
     counts      captures, packets, messages, sources, attacks, campaigns, anomalies
@@ -17,6 +18,7 @@ Times are ISO 8601 in UTC, lists are lists, missing is null. Passwords are maske
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +63,7 @@ def summarize(analysis: "Analysis", *, show_secrets: bool = False, told: Answer 
     return {
         "schema": SCHEMA,
         "sipscope": version("sipscope"),
+        "period": analysis.period and {name: _moment(time) for name, time in asdict(analysis.period).items()},
         "answer": [{"role": line.role, "text": line.text} for line in told.lines],
         "captures": _records(analysis.captures),
         "counts": _counts(analysis),
@@ -71,6 +74,11 @@ def summarize(analysis: "Analysis", *, show_secrets: bool = False, told: Answer 
         "campaigns": _records(campaigns if show_secrets else mask_secrets(campaigns)),
         "sources": dict.fromkeys(VERDICTS, 0) | _tally(analysis.sources["verdict"]),
     }
+
+
+def _moment(time: datetime | None) -> str | None:
+    """Return a time as '2026-11-22T14:50:00Z'."""
+    return None if time is None else time.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _counts(analysis: "Analysis") -> dict[str, int]:
