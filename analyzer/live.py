@@ -59,9 +59,9 @@ SHOWN = 500
 class Limits:
     """How much is kept, and how often it is looked at."""
 
-    rows: int = 100_000
+    rows: int = 50_000
     """Messages in the window."""
-    pending: int = 50_000
+    pending: int = 25_000
     """Messages that may wait to be examined."""
     strays: int = 20_000
     """Distinct packets without SIP, and as many streams of media, that are remembered."""
@@ -270,6 +270,9 @@ class Live:
                 self._read_one(file, name)
         except AnalyzerError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 (a thread that fails in silence would look like a stream that ended)
+            said = f"cannot be read any further ({type(error).__name__}: {error}); please report this"
+            self.error = CaptureError(self.name, said)
         finally:
             self._read_all.set()
 
@@ -420,6 +423,19 @@ def _source_row(attacker: Attacker) -> Row:
         outcome=OUTCOMES[attacker.outcome], country=attacker.country, network=attacker.network,
         allowed=attacker.allowed,
     )  # fmt: skip
+
+
+def share_memory() -> None:
+    """Have all threads of this process take small pieces of memory from one place, which stays smaller in months.
+
+    The C library would give each thread a place of its own, and what one thread frees of another's waits there.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+_M_ARENA_MAX = -8
+"""What mallopt() of glibc calls this."""
 
 
 def give_back_memory() -> None:

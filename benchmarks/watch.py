@@ -134,7 +134,7 @@ def memory(pid: int) -> float:
 
 
 def measure(  # noqa: PLR0913
-    messages: int, sources: int, *, window: int = 100_000, settled: float = 0.1, seed: int = 1, tell: bool = False
+    messages: int, sources: int, *, window: int = 50_000, settled: float = 0.1, seed: int = 1, tell: bool = False
 ) -> Result:
     """Replay so many messages into a watch with a window of so many, and return what was measured."""
     result = Result(sources=sources, settled=settled)
@@ -200,7 +200,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--messages", type=int, default=20_000_000, help="SIP messages (default: 20,000,000)")
     parser.add_argument("--sources", type=int, default=200_000, help="sources that come and go (default: 200,000)")
-    parser.add_argument("--window", type=int, default=100_000, help="messages in the window (default: 100,000)")
+    parser.add_argument("--window", type=int, default=50_000, help="messages in the window (default: 50,000)")
     parser.add_argument("--settled", type=float, default=0.1, help="when memory must be flat (default: 0.1 of the way)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="say it as JSON")

@@ -54,7 +54,7 @@ END_SECONDS = 4.0
     "--window",
     type=click.IntRange(min=1000),
     metavar="N",
-    default=100_000,
+    default=50_000,
     show_default=True,
     help="How many messages are looked at together: more join slower attacks, and take more memory.",
 )
@@ -129,7 +129,7 @@ def _open(source: str, stopped: _Stop, *, quiet: bool, **options: Any) -> "Live"
     from analyzer.allow import load_allowed
     from analyzer.compiled import prepare
     from analyzer.feeds import open_feed
-    from analyzer.live import Limits, Live, rehearse
+    from analyzer.live import Limits, Live, rehearse, share_memory
     from analyzer.places import load_places
     from analyzer.tools import load_signatures
 
@@ -144,6 +144,7 @@ def _open(source: str, stopped: _Stop, *, quiet: bool, **options: Any) -> "Live"
         "places": load_places(*options["geoip"]),
     }
     load_signatures(*options["signatures"])
+    share_memory()
     feed: Feed = open_feed(source, **_recording(options))
     prepare(lambda sentence: announce(f"{sentence}; what comes meanwhile is kept"))
     rehearse(**files)
