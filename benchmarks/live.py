@@ -31,7 +31,7 @@ PACKETS, RATE = 142_733, 50_000
 SLOW_RATE = 5_000
 SIPSCOPE = (sys.executable, "-m", "analyzer")
 NEAR, FAR = "near", "far"
-SECONDS_TO_BEGIN = 120
+SECONDS_TO_BEGIN = 300
 SECONDS_AFTER = 20
 """How long after the last packet all are told to end."""
 SECONDS_TO_END = 120
@@ -155,6 +155,17 @@ def end(process: "subprocess.Popen[str]") -> tuple[str, float]:
     return said, spent
 
 
+def await_word(process: "subprocess.Popen[str]", word: str) -> None:
+    """Wait until a program says a word on its standard error."""
+    begun = time.monotonic()
+    for line in process.stderr or ():
+        if word in line:
+            return
+        if time.monotonic() - begun > SECONDS_TO_BEGIN:
+            break
+    raise SystemExit(f"{process.args} did not begin")
+
+
 @contextlib.contextmanager
 def running(lab: Lab, *command: str) -> "Iterator[subprocess.Popen[str]]":
     """Run a command in the lab, and kill it in the end if it still runs."""
@@ -189,7 +200,7 @@ def measure_together(lab: Lab, packets: int, rate: int) -> list[Result]:
         running(lab, "watch", FAR, "--json") as watching,
     ):
         lab.await_listeners(2)
-        time.sleep(2)
+        await_word(watching, "watching")
         seconds = lab.send(packets, rate)
         time.sleep(SECONDS_AFTER)
         _, recorded = end(recording)

@@ -142,8 +142,8 @@ class _Teller:
 
         counters = read_counters(segment)
         packets = Follower(segment).follow().packets if counters.received is None else counters.received
-        size = segment.stat().st_size / 1e6
-        self._say(f"{segment.name}  {_count(packets, 'packet')}, {size:,.1f} MB, {_say_lost(counters.total)}")
+        size = _say_size(segment.stat().st_size)
+        self._say(f"{segment.name}  {_count(packets, 'packet')}, {size}, {_say_lost(counters.total)}")
 
     def sum_up(self, recorded: "Recorded") -> None:
         """Say what became of the recording."""
@@ -166,6 +166,10 @@ class _Teller:
 
 def _count(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _say_size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def _say_lost(count: int | None) -> str:
