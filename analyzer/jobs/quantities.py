@@ -69,3 +69,8 @@ def say_size(count: int) -> str:
 def each(length: timedelta) -> str:
     """Return a period in words, to follow 'every': '5 minutes', 'day'."""
     return say_period(length).removeprefix("an ").removeprefix("a ")
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things in words: '1 capture', '2,000 captures'."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -19,10 +19,10 @@ from analyzer.jobs.captures import Capture, Known, has_fresh, list_captures
 from analyzer.jobs.disk import find_trouble
 from analyzer.jobs.lock import holder, locked
 from analyzer.jobs.log import LOGGER
-from analyzer.jobs.quantities import say_size
+from analyzer.jobs.quantities import count, say_size
 from analyzer.jobs.recorder import FIRST_PAUSE, LONGEST_PAUSE, PROGRAM, REFUSED, STEADY, await_disk
 from analyzer.jobs.retention import Thing, choose
-from analyzer.jobs.schedule import Steps, utc_now
+from analyzer.jobs.schedule import Steps, uptime, utc_now
 from analyzer.jobs.settings import Job, Record
 from analyzer.jobs.work import Done
 from analyzer.workers import EndedError, run
@@ -51,6 +51,8 @@ class Rounds:
     job: Job
     perform: Perform
     clock: Callable[[], datetime] = utc_now
+    passed: Callable[[], float] = uptime
+    """Seconds that pass whatever the clock says."""
     known: Known = field(init=False)
     failed: set[Capture] = field(default_factory=set)
     """Captures that could not be analysed; they are tried again at the next time of the schedule."""
@@ -60,7 +62,7 @@ class Rounds:
     def __post_init__(self) -> None:
         """Take note of what is on the disk."""
         self.known = Known(self.job)
-        self.steps = Steps(self.clock)
+        self.steps = Steps(self.clock, self.passed)
 
     def beat(self, due: datetime | None) -> bool:
         """Analyse what is new; if a report is due, make it, and remove what is old; say whether all went well."""
@@ -101,10 +103,8 @@ class Rounds:
             return
         self.known.add(capture, done.identity)
         if done.new:
-            LOGGER.info(
-                "analysed %s: %s packets, %s messages, %s attacks",
-                capture.path.name, f"{done.packets:,}", f"{done.messages:,}", f"{done.attacks:,}",
-            )  # fmt: skip
+            said = count(done.packets, "packet"), count(done.messages, "message"), count(done.attacks, "attack")
+            LOGGER.info("analysed %s: %s, %s, %s", capture.path.name, *said)
 
     def report(self, due: datetime) -> bool:
         """Make the report of a time, and tell the commands; say whether that went well."""
@@ -112,7 +112,8 @@ class Rounds:
         if done.problem or done.path is None:
             LOGGER.error("no report of %s: %s", f"{due:%Y-%m-%d %H:%M} UTC", done.problem)
             return False
-        LOGGER.info("reported %s: %s messages, %s campaigns", done.path, f"{done.messages:,}", f"{done.campaigns:,}")
+        said = count(done.messages, "message"), count(done.campaigns, "campaign")
+        LOGGER.info("reported %s: %s, %s", done.path, *said)
         self.tell()
         return True
 
@@ -126,7 +127,7 @@ class Rounds:
         about = {"job": job.name, "report": str(newest)}
         summary = newest / shelf.SUMMARY
         if found := shelf.new_break_ins(newest, before):
-            LOGGER.warning("%s break-in(s) that no report told of before", len(found))
+            LOGGER.warning("%s of which no report told before", count(len(found), "break-in"))
             hooks.tell(job.on_break_in, summary, about | {"event": "break-in"})
         hooks.tell(job.after_report, summary, about | {"event": "report"})
         with suppress(OSError):
@@ -144,7 +145,7 @@ class Rounds:
             if done.problem:
                 LOGGER.error("tables were not removed: %s", done.problem)
             elif done.removed:
-                LOGGER.info("removed the tables of %s captures", f"{done.removed:,}")
+                LOGGER.info("removed the tables of %s", count(done.removed, "capture"))
 
     def notice_steps(self) -> None:
         """Say that the clock was set, if it was."""
@@ -160,7 +161,7 @@ class Rounds:
         things = [Thing(it, _when(it.changed), it.bytes, stays=it not in self.known) for it in captures]
         gone = [thing for thing in choose(things, limit, now) if _unlink(thing.what.path)]
         if gone:
-            LOGGER.info("removed %s captures, %s", f"{len(gone):,}", say_size(sum(thing.bytes for thing in gone)))
+            LOGGER.info("removed %s, %s", count(len(gone), "capture"), say_size(sum(thing.bytes for thing in gone)))
             self.known.save(list_captures(self.job, self.clock()))
 
     def _remove_reports(self, now: datetime | None) -> None:

@@ -44,7 +44,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _uptime() -> float:
+def uptime() -> float:
     """Return the seconds that have passed since the machine started, whatever its clock says; sleep counts."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -52,7 +52,7 @@ def _uptime() -> float:
 class Steps:
     """Notices when the clock is set, by the time that really passes."""
 
-    def __init__(self, clock: Callable[[], datetime] = utc_now, passed: Callable[[], float] = _uptime) -> None:
+    def __init__(self, clock: Callable[[], datetime] = utc_now, passed: Callable[[], float] = uptime) -> None:
         """Begin to watch a clock; passed counts seconds that no clock changes."""
         self._clock, self._passed = clock, passed
         self._at, self._then = clock(), passed()

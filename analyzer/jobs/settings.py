@@ -13,31 +13,33 @@ from analyzer.jobs import quantities
 from analyzer.jobs.schedule import Schedule
 
 EXAMPLE = """\
-# What is recorded. Instead, [spool] folder = "DIR" reads what another recorder leaves there.
+# What is recorded. Or, in its place, what another recorder leaves in a folder:
+# [spool]
+# folder = "/var/spool/sip"
 [record]
 interface = "eth0"
-ports = [5060, 5061]        # or, instead: filter = "udp portrange 5060-5090"
+ports = [5060, 5061]        # or: filter = "udp portrange 5060-5090"
 segment = "5m"              # a new file as often ...
 segment_bytes = "256 MB"    # ... and whenever it has so many bytes
 
 [report]
 every = "1h"                # by the clock, in UTC
 covers = "1d"               # what each report looks back on
-tables = ["csv"]            # beside report.html and summary.json; also json and parquet
+tables = ["csv"]            # also json, parquet
 
 [folders]
 captures = "/var/lib/sipscope/captures"
-tables = "/var/lib/sipscope/tables"      # the store: Parquet, a folder for each day
+tables = "/var/lib/sipscope/tables"         # the store: Parquet, by day
 reports = "/var/lib/sipscope/reports"
 
-[keep]                      # what is older, or more, is removed; without a line here nothing ever is
-captures = { age = "7d", bytes = "20 GB" }    # never before they are analysed
+[keep]                      # what is not named here is kept for ever
+captures = { age = "7d", bytes = "20 GB" }  # never before they are analysed
 tables = { age = "90d" }
 reports = { age = "90d" }
 
-[analysis]
-memory = "2 GB"             # an analysis that needs more fails, and recording goes on
-time = "30m"                # and so does one that takes longer
+[analysis]                  # one that needs more fails; recording goes on
+memory = "2 GB"
+time = "30m"
 # allow = ["known-good.txt"]
 # signatures = ["tools.toml"]
 # geoip = ["countries.mmdb"]
@@ -45,7 +47,7 @@ time = "30m"                # and so does one that takes longer
 [detectors.password-guessing]
 attempts = 30
 
-# Commands get the report's summary.json on standard input. No shell is involved.
+# Commands get summary.json on standard input. No shell is involved.
 # [[after_report]]
 # command = ["/usr/local/bin/mail-report", "noc@example.com"]
 # time = "30s"
@@ -54,7 +56,7 @@ attempts = 30
 # command = ["/usr/local/bin/wake-somebody"]
 
 [disk]
-trouble = "wait"            # when a disk is full or read-only: wait for it, or "stop"
+trouble = "wait"            # if full or read-only: wait, or "stop"
 """
 """A job that `sipscope job check` accepts; `sipscope job --help` shows it."""
 
