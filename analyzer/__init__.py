@@ -19,20 +19,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis, analyze, read_messages
-    from analyzer.errors import AnalyzerError, CaptureError, SettingsError, TableError, UnavailableError
+    from analyzer.errors import AnalyzerError, CaptureError, SettingsError, StoreError, TableError, UnavailableError
     from analyzer.exports import write_table
     from analyzer.reports import charts, write_report
+    from analyzer.store import Store
+    from analyzer.storing import store_captures
 
 __all__ = [
     "Analysis",
     "AnalyzerError",
     "CaptureError",
     "SettingsError",
+    "Store",
+    "StoreError",
     "TableError",
     "UnavailableError",
     "analyze",
     "charts",
     "read_messages",
+    "store_captures",
     "write_report",
     "write_table",
 ]
@@ -41,10 +46,13 @@ _HOMES = {
     "Analysis": "analyzer.analysis",
     "analyze": "analyzer.analysis",
     "read_messages": "analyzer.analysis",
+    "Store": "analyzer.store",
+    "store_captures": "analyzer.storing",
     "write_report": "analyzer.reports",
     "write_table": "analyzer.exports",
     **dict.fromkeys(
-        ("AnalyzerError", "CaptureError", "SettingsError", "TableError", "UnavailableError"), "analyzer.errors"
+        ("AnalyzerError", "CaptureError", "SettingsError", "StoreError", "TableError", "UnavailableError"),
+        "analyzer.errors",
     ),
 }
 
