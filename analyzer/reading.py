@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.capture import BLOCK_BYTES
 from analyzer.errors import CaptureError, SettingsError
-from analyzer.workers import EndedError, count_processors, run
+from analyzer.workers import EndedError, count_processors, in_threads, run
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.engines import Engine, Packets
     from analyzer.sip.parts import Part
+    from analyzer.tools import Signatures
 
 MOST_THREADS = 8
 """How many threads parse unless more are asked for: with more, decoding is what takes the time."""
@@ -32,6 +33,8 @@ COLLECTED = 50_000, 20, 50
 """How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
 _M_MMAP_THRESHOLD = -3
 """What mallopt() of glibc calls this."""
+FOLLOWED = ("answer", "answer_packet", "rang", "repeated", "pursued", "in_dialog", "from_server", "proof")
+"""The columns of the messages table that say what became of requests."""
 Captures = str | Path | Iterable[str | Path]
 
 
@@ -96,8 +99,7 @@ def read_captures(  # noqa: PLR0913
     The arguments are those of analyze(), and so is what it raises.
     """
     from analyzer.capture import find_captures
-    from analyzer.sip.transactions import follow
-    from analyzer.tools import load_signatures, recognise
+    from analyzer.tools import load_signatures
 
     paths = find_captures(
         [captures] if isinstance(captures, str | Path) else captures, foreign=engine in READERS_OF_ANYTHING
@@ -117,11 +119,24 @@ def read_captures(  # noqa: PLR0913
     several = count_threads(threads)
     reading = _assemble(tallies)
     _give_back()
-    messages = recognise(reading.messages, known, threads=several)
-    _give_back()
-    messages = follow(messages, threads=several)
+    messages = _explain(reading.messages, known, several)
     _give_back()
     return replace(reading, messages=messages)
+
+
+def _explain(messages: "pd.DataFrame", known: "Signatures", threads: int) -> "pd.DataFrame":
+    """Return messages with their tools and with what became of them; with threads, both are found at a time."""
+    from analyzer.sip.transactions import follow
+    from analyzer.tools import recognise
+
+    # To find a column, pandas makes a table of the labels when it first looks for one; threads may not do so at once.
+    own = messages.set_axis(list(messages.columns), axis="columns")
+    tasks: tuple[Callable[[], pd.DataFrame], ...] = (
+        partial(recognise, messages, known, threads=threads),
+        partial(follow, own, threads=threads),
+    )
+    recognised, followed = in_threads(lambda task: task(), tasks, threads=threads)
+    return recognised.assign(**{name: followed[name] for name in FOLLOWED})
 
 
 def _assemble(tallies: "Sequence[_Tally]") -> Reading:

@@ -19,6 +19,8 @@ from analyzer import reading
 from analyzer.engines import ENGINES
 from analyzer.errors import CaptureError, SettingsError
 from analyzer.reading import read_captures
+from analyzer.sip.transactions import follow
+from analyzer.tables import MESSAGES
 
 SWEEP = CAPTURES / "svmap-sweep.pcap"
 TABLES = ("messages", "anomalies", "fates", "captures")
@@ -45,6 +47,13 @@ def test_tables_do_not_depend_on_threads():
     assert len(alone.messages) > 1000
     for threads in (2, 4):
         same(read_captures(CAPTURES, threads=threads), alone)
+
+
+def test_what_became_of_requests_is_kept_whole():
+    messages = read_captures(CAPTURES, threads=2).messages
+    blank = MESSAGES.conform(messages.drop(columns=list(reading.FOLLOWED)), missing=True)
+
+    pd.testing.assert_frame_equal(follow(blank), messages)
 
 
 @pytest.mark.parametrize("engine", ["native", "scapy"])
