@@ -96,6 +96,7 @@ def record(interface: str, output: str, quiet: bool, **options: Any) -> None:
     wanted = {names.get(name, name): value for name, value in options.items() if value not in (None, ())}
     recording = Recording(interface=interface, folder=output, **wanted)
     with _stopped_by_signals() as stop, _Teller(interface, output, quiet=quiet) as teller:
+        teller.warn()
         recorded = record_interface(recording, stop=stop, on_segment=teller.tell)
     teller.sum_up(recorded)
 
@@ -135,6 +136,13 @@ class _Teller:
     def __exit__(self, *problem: object) -> None:
         if self._bar:
             self._bar.stop()
+
+    def warn(self) -> None:
+        """Say that the interface is down, if it is there and is."""
+        from analyzer.recorders.interfaces import is_up, list_interfaces
+
+        if self._interface in list_interfaces() and not is_up(self._interface):
+            self._say(f"{self._interface} is down and is waited for; sudo ip link set {self._interface} up")
 
     def tell(self, segment: Path) -> None:
         """Say that a segment is whole."""

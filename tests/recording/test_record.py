@@ -87,12 +87,19 @@ def test_so_many_packets_are_recorded(lab, tmp_path, options, expected):
     assert f"Recorded {expected} packets" in said
 
 
-def test_size_ends_a_segment_and_duration_the_recording(lab, tmp_path):
-    process = lab.record(tmp_path, "--size", "100kB", "--duration", "8s", "-q")
+def test_size_ends_a_segment(lab, tmp_path):
+    process = lab.record(tmp_path, "--size", "100kB", "-q")
     lab.send(3000, rate=600)
-    assert process.communicate(timeout=60) == ("", "")
+    assert end(process) == ""
     assert numbers(tmp_path) == list(range(3000))
     assert len(list_segments(tmp_path)) > 1
+
+
+def test_duration_ends_the_recording(lab, tmp_path):
+    process = lab.record(tmp_path, "--duration", "2s", "-q")
+    assert process.communicate(timeout=60) == ("", "")
+    assert count_packets(*list_segments(tmp_path)) == 0
+    assert dropped(tmp_path) == [0]
 
 
 def test_sigterm_ends_within_five_seconds(lab, tmp_path):
