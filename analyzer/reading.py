@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.capture import BLOCK_BYTES
 from analyzer.errors import CaptureError, SettingsError
+from analyzer.memory import give_back_free
 from analyzer.workers import EndedError, count_processors, in_threads, run
 
 if TYPE_CHECKING:
@@ -252,12 +253,11 @@ def collect_seldom() -> None:
 
 
 def _give_back() -> None:
-    """Return memory that was freed, or that is not needed now, to the system; glibc would keep half of what is free."""
+    """Return memory that was freed, or that is not needed now, to the system."""
     from analyzer.compiled import give_back_compiler
 
     give_back_compiler()
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_free()
 
 
 class _Tally:

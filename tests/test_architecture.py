@@ -21,7 +21,7 @@ PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
     {"errors", "formats", "pcapng"},
-    {"tables", "registry", "decompress", "compiled", "workers", "addresses", "regions", "segments"},
+    {"tables", "registry", "decompress", "compiled", "workers", "memory", "addresses", "regions", "segments"},
     {"capture", "recorders"},
     {"recording", "tap", "standings"},
     {"feeds"},

@@ -8,12 +8,13 @@ import pyarrow.parquet as pq
 
 from analyzer.exports.arrow import arrow_slices
 from analyzer.exports.rowgroups import RowGroups
+from analyzer.memory import give_back_free
 from analyzer.workers import count_processors, in_threads
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS = 131_072
+ROWS = 98_304
 """Rows of a row group; of no more row groups than a few for each thread are made at a time."""
 MOST_THREADS = 4
 """How many row groups are encoded at a time: with more, the encoded ones take more memory than it is worth."""
@@ -35,6 +36,7 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     encode = partial(_encode, options=options)
     for group in in_threads(encode, arrow_slices(frame, ROWS), threads=min(count_processors(), MOST_THREADS)):
         groups.append(group)
+        give_back_free()  # of each group Arrow leaves as much free as its bytes are
     groups.finish()
 
 

@@ -206,7 +206,7 @@ def test_a_letter_names_the_network_and_holds_no_control_character():
     hostile = "\x1b[2J\nSubject: x\r\n\u202e"
     scene = Scene()
     for source in ("45.9.0.1", "45.9.0.9"):
-        scene.attacker(source, tool=hostile, kind="password-guessing", targets=["185.3.0.5"])
+        scene.attacker(source, tool=hostile, kind="password-guessing")
         scene.add(source, method=hostile, uri=hostile, from_user=hostile, user_agent=hostile, call_id="h")
         scene.attacks[source][0]["evidence"].append(len(scene.rows))
         scene.claim(source, user_agents=[hostile], asn=64500, network=hostile)
