@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.commands.options import analyze, reading
+from analyzer.commands.options import analyze, in_period, reading
 
 if TYPE_CHECKING:
     from analyzer.abuse import Complaint
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @reading
+@in_period
 @click.option("--campaign", metavar="ID", required=True, help="The campaign, by its id.")
 @click.option("--source", "sources", metavar="ADDR", multiple=True, help="Only this address of it.")
 @click.option("--format", "as_format", type=click.Choice(("text", "xarf")), default="text", show_default=True,

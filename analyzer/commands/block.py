@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.commands.options import analyze, reading
+from analyzer.commands.options import analyze, in_period, reading
 from analyzer.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
 
 @click.command()
 @reading
+@in_period
 @click.option("--format", "as_format", type=click.Choice(FORMATS), default="plain", show_default=True,
               help="The program that is to block.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Where the list goes; standard output without.")
@@ -53,8 +54,7 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
               help="Block attackers, or let only those on the allow-list send to SIP ports.")  # fmt: skip
 @click.option("--for", "period", callback=_period, metavar="PERIOD",
               help="How long after its last attack a source is blocked; by kind of attack without.")  # fmt: skip
-@click.option("--since", type=click.Choice(("last", "now")), default="last", show_default=True,
-              help="What the time is counted from: the last attack, or now.")  # fmt: skip
+@click.option("--from-now", is_flag=True, help="Count the time from now instead of the last attack.")
 @click.option("--include-spoofable", is_flag=True, help="Also block sources whose addresses may be forged.")
 @click.option("--include-private", is_flag=True, help="Also block private and reserved addresses.")
 @click.option("--aggregate/--no-aggregate", default=True, show_default=True,
@@ -64,7 +64,7 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
               show_default=True, metavar="PORT", help="A port that --mode allow guards; up to 15.")  # fmt: skip
 @click.option("--now", callback=_moment, metavar="TIME", help="Decide as of this time instead of the clock's.")
 def block(
-    as_format: str, output: str | None, mode: str, period: timedelta | None, since: str, include_spoofable: bool,
+    as_format: str, output: str | None, mode: str, period: timedelta | None, from_now: bool, include_spoofable: bool,
     include_private: bool, aggregate: bool, old: str | None, ports: tuple[int, ...], now: datetime | None,
     quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
@@ -83,7 +83,7 @@ def block(
     before = None if old is None else read_networks(old)
     policy = Policy(
         spoofable=include_spoofable, private=include_private, aggregate=aggregate, period=period,
-        from_now=since == "now",
+        from_now=from_now,
     )  # fmt: skip
     with watched(quiet=quiet) as work:
         allow = _allowed(options["allow"], mode)

@@ -98,11 +98,11 @@ def test_time_that_is_over_is_said(captured):
     done = run("block", str(CAPTURES), "--include-private", "--now", "2027-11-22")
     assert networks(done.stdout) == set()
     assert "over: 6 entries" in done.stderr
-    assert networks(run("block", str(CAPTURES), "--include-private", "--now", "2027-11-22", "--since", "now").stdout)
+    assert networks(run("block", str(CAPTURES), "--include-private", "--now", "2027-11-22", "--from-now").stdout)
 
 
 def test_the_time_without_now_is_the_clocks(captured):
-    done = run("block", str(CAPTURES), "--include-private", "--since", "now", "--for", "1d", "--format", "json")
+    done = run("block", str(CAPTURES), "--include-private", "--from-now", "--for", "1d", "--format", "json")
     told = json.loads(done.stdout)
     assert {entry["until"][:10] for entry in told["entries"]}
     assert {row["reason"] for row in told["held"]} == {"spoofable"}
