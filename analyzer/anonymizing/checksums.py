@@ -14,9 +14,7 @@ def adjust(buffer: bytearray, at: int, change: int, *, udp: bool = False) -> Non
     old = int.from_bytes(buffer[at : at + 2], "big")
     if (udp and not old) or not change % 0xFFFF:
         return
-    new = (old - change) % 0xFFFF
-    if udp and not new:
-        new = 0xFFFF
+    new = (old - change) % 0xFFFF or 0xFFFF  # the other zero: of zeros alone it is the only one that is right
     buffer[at : at + 2] = new.to_bytes(2, "big")
 
 

@@ -532,14 +532,14 @@ class Packets:
 
 
 def _control(payload: bytes) -> bytes:
-    """Return RTCP of which only reports are left; others become reports about nobody (RFC 3550 6.4.2)."""
+    """Return RTCP of which only reports are left; others become a BYE of nobody (RFC 3550 6.6)."""
     named, at = bytearray(len(payload)), 0
     while len(payload) - at >= 8 and payload[at] >> 6 == 2:
         size = 4 + 4 * int.from_bytes(payload[at + 2 : at + 4], "big")
         if payload[at + 1] in {200, 201}:
             named[at : at + size] = payload[at : at + size]
         else:
-            named[at : at + 4] = b"\x80\xc9" + payload[at + 2 : at + 4]
+            named[at : at + 4] = b"\x80\xcb" + payload[at + 2 : at + 4]
         at += size
     return bytes(named)
 
