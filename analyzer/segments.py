@@ -163,11 +163,12 @@ def read_counters(segment: Path) -> Lost:
         return file.last_counters()
 
 
-def cut_overlap(earlier: Path, later: Path) -> bool:
+def cut_overlap(earlier: Path, later: Path, *, start: int | None = None) -> bool:
     """Cut off earlier, in place, what later holds as well; say whether later holds a packet at all.
 
     Two recorders saw the same packets for a while, with times of their own. The first packet of later is looked for
-    in earlier by its bytes and those of its followers, nearest in time; where it is missing, time alone decides.
+    in earlier by its bytes and those of its followers, nearest in time. Where it is missing, time decides if start is
+    given, the byte of earlier at which the later recorder was started: the clock may have been set back before.
     """
     with File(later) as file:
         ticks = file.ticks()
@@ -179,31 +180,30 @@ def cut_overlap(earlier: Path, later: Path) -> bool:
                 break
     if not seen:
         return False
-    cut = _find_joint(earlier, seen)
+    cut = _find_joint(earlier, seen, start)
     if cut is not None:
         os.truncate(earlier, cut)
     return True
 
 
-def _find_joint(earlier: Path, seen: list[tuple[int, bytes]]) -> int | None:
+def _find_joint(earlier: Path, seen: list[tuple[int, bytes]], start: int | None) -> int | None:
     """Return where in a file the first of the packets seen elsewhere (time in ns, bytes) is; None if all are before."""
     with File(earlier) as file:
-        ticks = file.ticks()
-        start = seen[0][0]
+        ticks, begun = file.ticks(), seen[0][0]
         tail = [
             (block, file.time(block, ticks))
             for block in file.blocks()
-            if block.kind == PACKET and file.time(block, ticks) >= start - _NEAR
+            if block.kind == PACKET and block.stop > (start or 0) and file.time(block, ticks) >= begun - _NEAR
         ]
         best: tuple[int, int] | None = None
-        for number, (block, time_) in enumerate(tail):
-            if time_ > start + _NEAR:
-                break
+        for number, (block, when_) in enumerate(tail):
+            if when_ > begun + _NEAR:
+                continue
             if file.bytes_of(block) == seen[0][1] and _agree(file, tail[number:], seen):
-                best = min(best or (_NEAR + 1, 0), (abs(time_ - start), block.at))
+                best = min(best or (_NEAR + 1, 0), (abs(when_ - begun), block.at))
         if best:
             return best[1]
-        return next((block.at for block, time_ in tail if time_ >= start), None)
+        return None if start is None else next((block.at for block, when_ in tail if when_ >= begun), None)
 
 
 def _agree(file: File, tail: list[tuple[Block, int]], seen: list[tuple[int, bytes]]) -> bool:

@@ -74,19 +74,19 @@ class Run:
         """Return the bytes of the segment so far."""
         return self.claim.path.stat().st_size
 
-    def close(self, following: "Run | None" = None) -> None:
-        """End the program and finish the segment, without what the following run has as well."""
+    def close(self, following: "Run | None" = None, start: int = 0) -> None:
+        """End the program and finish the segment, without what the following run has as well, from byte start on."""
         try:
             self.process.stop()
-            self._finish(following)
+            self._finish(following, start)
         finally:
             self.claim.release()
 
-    def _finish(self, following: "Run | None") -> None:
+    def _finish(self, following: "Run | None", start: int) -> None:
         path = self.claim.path
         if following is not None and self.follower.follow().last >= following.began_at - _BILLION:
             _wait_for_packet(following)
-            cut_overlap(path, following.claim.path)
+            cut_overlap(path, following.claim.path, start=start)
         left = self._books.packets_left()
         if left is not None:
             cut_after(path, left)
@@ -127,6 +127,7 @@ def record_files(books: "Books") -> AnalyzerError:
 
 def _take_over(books: "Books", run: Run) -> Run:
     """Start the run that follows, end this one, and return the one at work."""
+    start = run.size()
     try:
         following = Run(books)
     except AnalyzerError:
@@ -136,7 +137,7 @@ def _take_over(books: "Books", run: Run) -> Run:
     try:
         _wait_to_meet(books, run, following)
     finally:
-        run.close(following)
+        run.close(following, start)
     return following
 
 

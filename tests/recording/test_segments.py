@@ -120,9 +120,17 @@ def test_packets_that_are_all_alike_are_told_apart_by_time(tmp_path):
 def test_without_a_common_packet_time_decides(tmp_path):
     earlier = write(tmp_path, body=HEAD + packets(0, 50))
     later = write(tmp_path, NOON + timedelta(seconds=1), HEAD + packets(40, 60, data=b"other"))
-    assert cut_overlap(earlier, later)
+    assert cut_overlap(earlier, later, start=len(HEAD + packets(0, 30)))
     assert count_packets(earlier) == 40
     assert not cut_overlap(later, write(tmp_path, NOON + timedelta(seconds=2), HEAD))
+
+
+def test_a_clock_that_steps_back_loses_nothing(tmp_path):
+    hour = 3600 * 10**9
+    before = write(tmp_path, body=HEAD + packets(0, 50))
+    after = write(tmp_path, NOON + timedelta(seconds=1), HEAD + packets(50, 60, -hour))
+    assert cut_overlap(before, after, start=len(HEAD + packets(0, 50)))
+    assert [count_packets(path) for path in recover(tmp_path)] == [50, 10]
 
 
 def test_a_segment_is_cut_after_so_many_packets(tmp_path):
