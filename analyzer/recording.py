@@ -221,7 +221,7 @@ def _record(books: Books) -> None:
             continue
         healthy = books.since is not None and time.monotonic() - books.since > _SECONDS_OF_HEALTH
         failures = 1 if healthy else failures + 1
-        if isinstance(problem, SettingsError) or failures >= _MOST_FAILURES:
+        if failures >= _MOST_FAILURES:
             raise problem
         books.enter_gap(start, f"{books.recorder.name} ended and was started again")
 
