@@ -21,9 +21,8 @@ from analyzer.evidence import is_private
 from analyzer.links import in_household
 from analyzer.records import read_records
 
-PUBLISHED = bytes(
-    [21, 34, 23, 141, 51, 164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16]
-    + [216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2]
+PUBLISHED = bytes.fromhex(
+    "15 22 17 8d 33 a4 cf 80 13 0a 5b 16 49 90 7d 10 d8 98 8f 83 79 79 65 27 62 57 4c 2d 2a 84 22 02"
 )
 KEY = b"k" * 32
 CRACKED = CAPTURES / "svwar-svcrack.pcapng"
@@ -73,7 +72,7 @@ def test_a_number_has_one_name_behind_every_prefix():
     dialled = ["900442079460958", "00442079460958", "+442079460958", "9011442079460958"]
     names.learn_numbers(dialled)
     named = [names.user(text) for text in dialled]
-    assert {text[-11:] for text in named} == {"44" + named[0][-9:]}
+    assert {text[-12:] for text in named} == {"442" + named[0][-9:]}
     assert [text[:-9] for text in named] == [text[:-9] for text in dialled]
     assert named[0][-9:] != dialled[0][-9:]
 
@@ -85,7 +84,7 @@ def test_users_keep_their_form():
         assert named != text
         assert len(named) == len(text)
         shapes = [re.sub("[a-z]", "a", re.sub("[A-Z]", "A", re.sub("[0-9]", "0", word))) for word in (text, named)]
-        assert shapes[0] == shapes[1] or "f2abc" in text or "%" in text
+        assert shapes[0] == shapes[1] or "f2abc" in text or "%" in text or not text.isascii()
     assert len({names.user(f"{number:03}") for number in range(1000)}) == 1000
     assert names.user("sipvicious") == "sipvicious"
     named.encode("latin-1").decode("utf-8")
@@ -116,7 +115,8 @@ def test_nothing_of_the_protected_side_is_left_in_a_message():
     assert len(named) == len(text)
     for gone in ("10.20.30.40", "0a141e28", "alice", "Alice", "Smith", "example", "203.0.113.5", "442079460958"):
         assert gone not in named
-    assert b"alice".hex() not in named and b"secretword".hex() not in named
+    assert b"alice".hex() not in named
+    assert b"secretword".hex() not in named
     assert "0123456789abcdef" not in named
     assert "friendly-scanner " in named
     assert named.count(names.address("10.20.30.40")) == 8

@@ -2,6 +2,7 @@ import gzip
 import shutil
 import struct
 import subprocess
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
@@ -142,7 +143,7 @@ def test_records_are_numbered_as_packets_are():
     for path in CAPTURES.glob("*.pcap*"):
         counts = [(records.first, len(records)) for records in read_records(path, block_bytes=5000)]
         assert counts[0][0] == 1
-        assert all(one[0] + one[1] == two[0] for one, two in zip(counts, counts[1:], strict=False))
+        assert all(one[0] + one[1] == two[0] for one, two in pairwise(counts))
         assert counts[-1][0] + counts[-1][1] - 1 == analyze(path).captures["packets"].sum()
 
 
