@@ -166,7 +166,7 @@ class Known:
         if self._found == self._saved:
             return
         with suppress(SettingsError, OSError):
-            self._path.parent.mkdir(exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with open_whole(self._path) as file:
                 file.write(json.dumps(self._found).encode())
             self._saved = dict(self._found)

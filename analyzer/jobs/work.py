@@ -145,7 +145,7 @@ def _note_untold(job: Job, identity: str, reading: "Reading") -> None:
     if times.empty:
         return
     folder = job.state / UNTOLD
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with open_whole(folder / f"{identity}.json") as file:
         file.write(json.dumps([times["start"].min().isoformat(), times["end"].max().isoformat()]).encode())
 
