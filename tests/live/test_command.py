@@ -163,15 +163,14 @@ def test_hostile_text_does_no_harm(tmp_path):
 class Terminal:
     """A terminal of 80 columns in which a command runs."""
 
-    def __init__(self, *command, stdin=None):
+    def __init__(self, *command):
         self.process_id, self._descriptor = pty.fork()
         if self.process_id == 0:
-            if stdin is not None:
-                os.dup2(os.open(stdin, os.O_RDONLY), 0)
             os.environ["TERM"] = "xterm"
             os.execvp(command[0], command)  # noqa: S606  the terminal is what is tested
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.shown = ""
+        self.ended = False
 
     def await_shown(self, words, seconds=120):
         """Wait until the terminal showed these words since the last time."""
@@ -189,23 +188,32 @@ class Terminal:
         """Press keys."""
         os.write(self._descriptor, keys.encode())
 
-    def settings(self):
-        """Return how the terminal is set."""
-        return termios.tcgetattr(self._descriptor)
-
     def end(self):
         """Wait for the end, and return the exit code."""
         self.await_shown("watched", 60)
+        return self.wait()
+
+    def wait(self):
+        """Wait for the end of the process, and return its exit code."""
         _, status = os.waitpid(self.process_id, 0)
         os.close(self._descriptor)
+        self.ended = True
         return os.waitstatus_to_exitcode(status)
 
 
+@pytest.fixture
+def terminal(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    terminal = Terminal(*SIPSCOPE, "watch", str(tmp_path / "fifo"))
+    yield terminal
+    if not terminal.ended:
+        os.kill(terminal.process_id, signal.SIGKILL)
+        terminal.wait()
+
+
 @pytest.mark.parametrize("how", ["q", "\x03"])
-def test_a_terminal_gets_a_table_with_keys_and_is_left_as_it_was(tmp_path, how):
+def test_a_terminal_gets_a_table_with_keys_and_is_left_as_it_was(terminal, tmp_path, how):
     fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    terminal = Terminal(*SIPSCOPE, "watch", str(fifo))
     with fifo.open("wb", buffering=0) as pipe:
         pipe.write(BREACHED.read_bytes())
         terminal.await_shown("taken over by 203.0.113.77")

@@ -140,6 +140,7 @@ def test_forgotten_members_still_count_for_their_campaign():
     one, other = guesses(source="203.0.113.1"), guesses(source="203.0.113.2", start="2024-01-01T00:01Z")
     take(ledger, capture_of(one, other))
     ledger.forget(pd.Timestamp("2024-01-03T00:00Z"), ["203.0.113.2"])
+    ledger.count([], 1.0)
     ledger.settle()
     campaigns = [campaign for campaign in ledger.campaigns.values() if campaign.gone]
     for campaign in campaigns:
