@@ -1,7 +1,7 @@
 """The steps in order: captures in, an Analysis out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,8 @@ class Analysis:
     calls: "pd.DataFrame" = field(default_factory=partial(_empty, "calls"))
     period: "Period | None" = None
     """Of which period of a store it is; None if it is of captures, or of a whole store."""
+    store: str | None = None
+    """Of which store it is; None if it is of captures."""
 
     def campaign(self, campaign: str) -> "Analysis":
         """Return what belongs to the campaign whose id begins with these letters; raise SettingsError if it is not one.
@@ -163,8 +165,7 @@ def analyze(  # noqa: PLR0913
     if on_messages is not None:
         on_messages(reading.messages)
     past = store.past(period.since) if store and period and period.since else None
-    analysis = examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places, past=past)
-    return replace(analysis, period=None if period is None or period.is_endless else period)
+    return examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places, past=past)
 
 
 def examine(  # noqa: PLR0913
@@ -212,6 +213,8 @@ def examine(  # noqa: PLR0913
         captures=reading.captures,
         strays=reading.strays,
         calls=calls,
+        period=reading.period,
+        store=reading.store,
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from analyzer.engines import Engine, Packets
     from analyzer.sip.parts import Part
+    from analyzer.store import Period
     from analyzer.tools import Signatures
 
 MOST_THREADS = 8
@@ -50,6 +51,10 @@ class Reading:
     strays: "pd.DataFrame"
     flows: "pd.DataFrame"
     """Streams of media (analyzer.tables.FLOWS)."""
+    store: str | None = None
+    """The store that it is of; None if it is of captures."""
+    period: "Period | None" = None
+    """The period of that store; None if it is all of it, or of captures."""
 
 
 @dataclass(frozen=True, kw_only=True)

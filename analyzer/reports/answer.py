@@ -418,6 +418,8 @@ class _Narrator:
     def command(self) -> str:
         """Return the command that makes a block-list of what was read."""
         captures = list(dict.fromkeys(self.captures["capture"].astype("str")))
+        if self.analysis.store is not None:  # the captures may be gone
+            captures = [self.analysis.store]
         folders = {str(PurePath(capture).parent) for capture in captures}
         chosen = captures if len(captures) <= FILES else [f"{folders.pop()}/"] if len(folders) == 1 else []
         named = " ".join(map(shell_quote, chosen))

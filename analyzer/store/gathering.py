@@ -70,6 +70,8 @@ def gather(  # noqa: PLR0913, PLR0917
         captures=gathering.told(CAPTURES),
         strays=strays,
         flows=flows,
+        store=str(folder),
+        period=None if period.is_endless else period,
     )
 
 

@@ -16,7 +16,7 @@ from analyzer.errors import StoreError
 from analyzer.exports.rowgroups import RowGroups
 from analyzer.store import FORMAT
 from analyzer.store.files import UNFINISHED, make_folder, put_in_place, sync_folder, write_unfinished
-from analyzer.store.records import DAYLESS, Entry, Record, load, save, write_intent
+from analyzer.store.records import DAYLESS, RECORDS, SUFFIX, Entry, Record, load, save, write_intent
 from analyzer.store.schema import STORED, by_day, schema_of, to_arrow
 from analyzer.workers import count_processors, in_threads
 
@@ -64,6 +64,8 @@ def write_capture(folder: Path, intent: Path, identity: str, reading: "Reading",
         save(folder, _record(identity, reading, days, sizes))
     except BaseException:
         with suppress(OSError):
+            for record in (folder / RECORDS).glob(f"*_{identity}{SUFFIX}"):  # it may be there, and not for certain
+                record.unlink()
             remove_files(folder, paths)
         raise
 

@@ -130,3 +130,9 @@ def test_a_damaged_file_is_a_warning(store, tmp_path):
 
 def test_a_pipe_is_refused_in_a_sentence(tmp_path):
     assert "save it to a file" in run("store", "-", "-o", tmp_path / "store")
+
+
+def test_the_advice_names_the_store_since_captures_may_be_gone(store, tmp_path):
+    said = " ".join(run("report", store, "-o", tmp_path / "report").split())
+
+    assert f"sipscope block {store} --format nftables" in said

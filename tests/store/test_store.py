@@ -782,3 +782,27 @@ def test_reading_of_makes_what_reading_does():
     reading, made = read_captures(SWEEP), reading_of()
     for name in TABLES:
         assert list(getattr(made, name).columns) == list(getattr(reading, name).columns)
+
+
+def test_a_reading_says_what_it_is_of(store):
+    add(store, 1)
+
+    assert store.read().store == str(store.folder)
+    assert store.read().period is None
+    assert store.read("2026-11-22").period == make_period("2026-11-22")
+    assert examine(store.read("2026-11-22")).period == make_period("2026-11-22")
+
+
+def test_a_record_that_may_not_be_on_the_disk_does_not_stay(store, monkeypatch):
+    real = writing.save
+
+    def fail(*arguments):
+        real(*arguments)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(writing, "save", fail)
+    with pytest.raises(StoreError, match="check the disk"):
+        add(store, 1)
+    monkeypatch.undo()
+    assert not store.captures()
+    assert len(store.read().messages) == 0
