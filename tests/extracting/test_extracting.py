@@ -61,7 +61,7 @@ def test_evidence_comes_from_several_compressed_captures(everything, tmp_path):
     (tmp_path / "in").mkdir()
     for path in CAPTURES.glob("*.pcap*"):
         with gzip.open(tmp_path / "in" / f"{path.name}.gz", "wb") as file:
-            shutil.copyfileobj(path.open("rb"), file)
+            file.write(path.read_bytes())
     sources = sorted(set(everything.attacks["source"].astype("str")))
     done = extract(tmp_path / "in", tmp_path / "e.pcapng", sources=sources)
     assert (done.lost, len(done.captures)) == ((), 5)
