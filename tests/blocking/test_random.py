@@ -135,7 +135,7 @@ def policy_of(rng):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nobody_who_may_be_innocent_is_ever_on_a_list(part):
     rng = random.Random(part)
-    blocked = networks = saved = 0
+    blocked = networks = 0
     for _ in range(CAPTURES // TOGETHER // PARTS):
         captures = RandomCapture(rng)
         for number in range(TOGETHER):
@@ -151,10 +151,8 @@ def test_nobody_who_may_be_innocent_is_ever_on_a_list(part):
         must_be_blocked(captures, analysis, policy, allow, wanted)
         blocked += len(wanted)
         networks += sum(network.num_addresses > 1 for network in wanted)
-        saved += sum("/" in entry for entry in blocks.held["entry"])
     assert blocked > CAPTURES // PARTS
-    assert networks > 20
-    assert saved > 0
+    assert networks > 10
 
 
 def check(wanted, captures, allow):
