@@ -23,10 +23,8 @@ _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)(?:-(\d+))?\.pcapng(?:\.partial)?")
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _PATIENCE = 10.0
 """Seconds in which a recorder that lost its master finishes its file."""
-_NEAR = 50_000_000
-"""The ns by which two recorders' clocks may differ for the same packet."""
-_COMPARED = 16
-"""Packets in a row that must agree where two recordings of the same packets are joined."""
+_NEAR = 5_000_000
+"""The ns by which the times may differ that two recorders give to the same packet."""
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
 
@@ -163,52 +161,65 @@ def read_counters(segment: Path) -> Lost:
         return file.last_counters()
 
 
-def cut_overlap(earlier: Path, later: Path, *, start: int | None = None) -> bool:
-    """Cut off earlier, in place, what later holds as well; say whether later holds a packet at all.
+def cut_overlap(earlier: Path, later: Path) -> bool:
+    """Cut out of earlier, in place, what later holds as well; say whether later holds a packet at all.
 
-    Two recorders saw the same packets for a while, with times of their own. The first packet of later is looked for
-    in earlier by its bytes and those of its followers, nearest in time. Where it is missing, time decides if start is
-    given, the byte of earlier at which the later recorder was started: the clock may have been set back before.
+    Two recorders saw the same packets for a while, with times of their own: packets are the same if their bytes are,
+    and their times are nearest. One that later lacks stays, even among others that it has: while libpcap sets the
+    filter of an interface, packets pass it by.
     """
+    last = Follower(earlier).follow().last
     with File(later) as file:
-        ticks = file.ticks()
-        seen: list[tuple[int, bytes]] = []
-        for block in file.blocks():
-            if block.kind == PACKET:
-                seen.append((file.time(block, ticks), file.bytes_of(block)))
-            if len(seen) == _COMPARED:
-                break
+        if not any(block.kind in PACKETS for block in file.blocks()):
+            return False
+        seen = _gather(file, 0, last + _NEAR)
     if not seen:
-        return False
-    cut = _find_joint(earlier, seen, start)
-    if cut is not None:
-        os.truncate(earlier, cut)
+        return True
+    first = min(found[0][0] for found in seen.values())
+    with File(earlier) as file:
+        tail = _gather(file, first - _NEAR, last)
+        same = {
+            block
+            for data, found in tail.items()
+            if data in seen
+            for block in _match(found, [at for at, _ in seen[data]])
+        }
+        if not same:
+            return True
+        start = min(block.at for block in same)
+        kept = [block for found in tail.values() for _, block in found if block not in same and block.at > start]
+        rest = b"".join(file.data[block.at : block.stop] for block in sorted(kept))
+    with earlier.open("r+b", buffering=0) as written:
+        written.seek(start)
+        written.write(rest)
+        written.truncate()
     return True
 
 
-def _find_joint(earlier: Path, seen: list[tuple[int, bytes]], start: int | None) -> int | None:
-    """Return where in a file the first of the packets seen elsewhere (time in ns, bytes) is; None if all are before."""
-    with File(earlier) as file:
-        ticks, begun = file.ticks(), seen[0][0]
-        tail = [
-            (block, file.time(block, ticks))
-            for block in file.blocks()
-            if block.kind == PACKET and block.stop > (start or 0) and file.time(block, ticks) >= begun - _NEAR
-        ]
-        best: tuple[int, int] | None = None
-        for number, (block, when_) in enumerate(tail):
-            if when_ > begun + _NEAR:
-                continue
-            if file.bytes_of(block) == seen[0][1] and _agree(file, tail[number:], seen):
-                best = min(best or (_NEAR + 1, 0), (abs(when_ - begun), block.at))
-        if best:
-            return best[1]
-        return None if start is None else next((block.at for block, when_ in tail if when_ >= begun), None)
+def _gather(file: File, start: int, stop: int) -> dict[bytes, list[tuple[int, Block]]]:
+    """Return the packets seen from start to stop (ns since 1970), each with its time, by their bytes."""
+    ticks = file.ticks()
+    found: dict[bytes, list[tuple[int, Block]]] = {}
+    for block in file.blocks():
+        if block.kind == PACKET and start <= (at := file.time(block, ticks)) <= stop:
+            found.setdefault(file.bytes_of(block), []).append((at, block))
+    return found
 
 
-def _agree(file: File, tail: list[tuple[Block, int]], seen: list[tuple[int, bytes]]) -> bool:
-    pairs = zip(tail[: len(seen)], seen, strict=False)
-    return all(file.bytes_of(block) == data for (block, _), (_, data) in pairs)
+def _match(found: list[tuple[int, Block]], times: list[int]) -> Iterator[Block]:
+    """Yield those of packets alike that were seen elsewhere at these times, each of them the nearest in time."""
+    number = 0
+    for this, (at, block) in enumerate(found):
+        while number < len(times) and times[number] < at - _NEAR:
+            number += 1
+        if number == len(times):
+            return
+        distance = abs(times[number] - at)
+        following = found[this + 1][0] if this + 1 < len(found) else None
+        if distance > _NEAR or (following is not None and abs(times[number] - following) < distance):
+            continue
+        number += 1
+        yield block
 
 
 def cut_after(path: Path, packets: int) -> None:

@@ -74,19 +74,19 @@ class Run:
         """Return the bytes of the segment so far."""
         return self.claim.path.stat().st_size
 
-    def close(self, following: "Run | None" = None, start: int = 0) -> None:
-        """End the program and finish the segment, without what the following run has as well, from byte start on."""
+    def close(self, following: "Run | None" = None) -> None:
+        """End the program and finish the segment, without what the following run has as well."""
         try:
             self.process.stop()
-            self._finish(following, start)
+            self._finish(following)
         finally:
             self.claim.release()
 
-    def _finish(self, following: "Run | None", start: int) -> None:
+    def _finish(self, following: "Run | None") -> None:
         path = self.claim.path
         if following is not None and self.follower.follow().last >= following.began_at - _BILLION:
-            _wait_for_packet(following)
-            cut_overlap(path, following.claim.path, start=start)
+            _wait_for_same(self._books, self, following)
+            cut_overlap(path, following.claim.path)
         left = self._books.packets_left()
         if left is not None:
             cut_after(path, left)
@@ -127,7 +127,6 @@ def record_files(books: "Books") -> AnalyzerError:
 
 def _take_over(books: "Books", run: Run) -> Run:
     """Start the run that follows, end this one, and return the one at work."""
-    start = run.size()
     try:
         following = Run(books)
     except AnalyzerError:
@@ -137,7 +136,7 @@ def _take_over(books: "Books", run: Run) -> Run:
     try:
         _wait_to_meet(books, run, following)
     finally:
-        run.close(following, start)
+        run.close(following)
     return following
 
 
@@ -181,9 +180,18 @@ def _wait_for_rest(run: Run) -> None:
         time.sleep(LOOK_SECONDS / 4)
 
 
-def _wait_for_packet(run: Run) -> None:
-    end = time.monotonic() + 2 * SECONDS_BEHIND
-    while run.follower.follow().packets == 0 and time.monotonic() < end:
+def _wait_for_same(books: "Books", run: Run, following: Run) -> None:
+    """Wait until the following run, too, has written the last packet of one that has ended."""
+    end = time.monotonic() + SECONDS_TO_MEET
+    size, since = -1, time.monotonic()
+    while time.monotonic() < end and not following.process.ended():
+        if books.stop.is_set():
+            end = min(end, time.monotonic() + SECONDS_TO_MEET_AT_ONCE)
+        if following.size() != size or not following.process.rests():
+            size, since = following.size(), time.monotonic()
+        last = following.follower.follow().last
+        if last > run.follower.last or time.monotonic() - since > 2 * SECONDS_BEHIND:
+            return
         time.sleep(LOOK_SECONDS / 4)
 
 

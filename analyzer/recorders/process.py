@@ -78,7 +78,7 @@ class Process:
             status = Path(f"/proc/{child}/stat").read_text(encoding="ascii", errors="replace")
         except (OSError, IndexError):
             return True
-        return not status.rpartition(")")[2].lstrip().startswith("R")
+        return status.rpartition(")")[2].lstrip().startswith("S")  # neither running nor writing
 
     def stop(self, seconds: float = _SECONDS_TO_END) -> int:
         """End the program, if it has not ended by itself, and return its exit code; 128 and more for signals."""

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from needs import program
-from recording.wire import count_packets, sip_frame
+from recording.wire import count_packets, numbers, sip_frame
 
 from analyzer.pcapng import File, Lost, interface, packet, section, statistics
 from analyzer.reading import read_captures
@@ -117,11 +117,20 @@ def test_packets_that_are_all_alike_are_told_apart_by_time(tmp_path):
     assert [count_packets(path) for path in recover(tmp_path)] == [30, 50]
 
 
-def test_without_a_common_packet_time_decides(tmp_path):
+def test_what_the_later_recorder_lacks_stays(tmp_path):
+    earlier = write(tmp_path, body=HEAD + packets(0, 50))
+    later = write(tmp_path, NOON + timedelta(seconds=1), HEAD + packets(20, 25, 300) + packets(40, 60, 300))
+    assert cut_overlap(earlier, later)
+    assert [count_packets(path) for path in recover(tmp_path)] == [35, 25]
+    found = numbers(tmp_path)
+    assert (found[:35], found[35:]) == ([*range(20), *range(25, 40)], [*range(20, 25), *range(40, 60)])
+
+
+def test_packets_without_a_match_are_all_kept(tmp_path):
     earlier = write(tmp_path, body=HEAD + packets(0, 50))
     later = write(tmp_path, NOON + timedelta(seconds=1), HEAD + packets(40, 60, data=b"other"))
-    assert cut_overlap(earlier, later, start=len(HEAD + packets(0, 30)))
-    assert count_packets(earlier) == 40
+    assert cut_overlap(earlier, later)
+    assert count_packets(earlier) == 50
     assert not cut_overlap(later, write(tmp_path, NOON + timedelta(seconds=2), HEAD))
 
 
@@ -129,7 +138,7 @@ def test_a_clock_that_steps_back_loses_nothing(tmp_path):
     hour = 3600 * 10**9
     before = write(tmp_path, body=HEAD + packets(0, 50))
     after = write(tmp_path, NOON + timedelta(seconds=1), HEAD + packets(50, 60, -hour))
-    assert cut_overlap(before, after, start=len(HEAD + packets(0, 50)))
+    assert cut_overlap(before, after)
     assert [count_packets(path) for path in recover(tmp_path)] == [50, 10]
 
 
