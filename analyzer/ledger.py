@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analyzer.analysis import Analysis
 
 Finding = Breach | AnsweredCall
-TELLING = OUTCOMES.index("accounts-found")
+TELLING = OUTCOMES.index("replied")
 """The outcome from which on a change to it is told."""
 SMOOTHING = 5.0
 """Seconds over which a rate is smoothed."""

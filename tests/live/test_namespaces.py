@@ -52,9 +52,9 @@ def test_tools_are_named_within_three_seconds(stage, watch):
 
     done = run("scanner", "sipvicious_svmap", "-x", "203.0.113.66", "192.0.2.0/26")
     for kind in ("tool", "sweep"):
-        at, event = seen.await_event(WITHIN, event="attack", kind=kind, source="203.0.113.66")
+        at, event = seen.await_event(WITHIN, kind=kind, source="203.0.113.66", outcome="replied")
         assert at - done < WITHIN
-        assert (event["tool"], event["outcome"]) == ("SIPVicious", "replied")
+        assert event["tool"] == "SIPVicious"
 
     done = run("attacker", "sipvicious_svwar", "-x", "203.0.113.77", "-e", "100-160", PBX)
     at, event = seen.await_event(WITHIN, kind="enumeration", source="203.0.113.77", outcome="accounts-found")
