@@ -26,7 +26,7 @@ TIERS = [
     {"recording", "tap", "standings"},
     {"feeds"},
     {"engines"},
-    {"dialling", "records"},
+    {"dialling", "records", "responses"},
     {"sip"},
     {"grouping", "window"},
     {"handwriting"},

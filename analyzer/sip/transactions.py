@@ -12,10 +12,9 @@ import pandas as pd
 
 from analyzer.sip.hashing import Hasher, mix, number_hashes
 from analyzer.tables import MESSAGES
-from analyzer.workers import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
