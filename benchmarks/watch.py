@@ -151,11 +151,14 @@ def measure(  # noqa: PLR0913
         try:
             with fifo.open("wb", buffering=0) as pipe:
                 _replay(pipe, watch.pid, (messages, sources, seed), result, tell=tell)
-            _, _, usage = os.wait4(watch.pid, 0)
+            _, status, usage = os.wait4(watch.pid, 0)
+            watch.returncode = os.waitstatus_to_exitcode(status)
         except BaseException:
             watch.kill()
             raise
         listener.join()
+        if watch.stdout:
+            watch.stdout.close()
         result.seconds, result.cpu_seconds = time.monotonic() - begin, usage.ru_utime + usage.ru_stime
         _judge(result, json.loads(heard[-1]))
     return result
