@@ -53,8 +53,13 @@ def room(folder: Path) -> int:
 def sync_tree(folder: Path) -> None:
     """Have a folder, and all that is in it, on the disk."""
     for path in [*folder.rglob("*"), folder, folder.parent]:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -4,9 +4,8 @@ It reads what attackers wrote, so it may do little, and what it takes is bounded
 Everything may be done again: what is there already is found by content, or by name.
 """
 
-import json
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import AnalyzerError, CaptureError
-from analyzer.exports.files import open_whole
-from analyzer.jobs import rights, shelf
+from analyzer.jobs import disk, rights, shelf
 from analyzer.jobs.captures import Capture, look
 from analyzer.jobs.lock import locked
 from analyzer.jobs.retention import Thing, choose
@@ -23,7 +21,6 @@ from analyzer.jobs.settings import Job
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
-    from analyzer.reading import Reading
     from analyzer.store import Store
 
 PATIENCE = 60.0
@@ -118,7 +115,7 @@ def analyse(job: Job, capture: Capture, before: tuple[int, str] | None = None) -
     attacks = examine(reading, detectors=detectors, signatures=job.signatures).attacks
     if look(capture.path) != capture:
         raise CaptureError(capture.path, "changed while it was read; it is read again when nobody writes it")
-    _note_untold(job, identity, reading)
+    _note_untold(job, identity)
     new = store.add(identity, reading, attacks)
     return Done(
         identity=identity,
@@ -139,15 +136,12 @@ def _begins_with(path: Path, size: int, identity: str) -> bool:
     return size == 0 and digest.hexdigest() == identity
 
 
-def _note_untold(job: Job, identity: str, reading: "Reading") -> None:
-    """Note, on the disk, from when to when the packets of a capture are, so that the next report covers it."""
-    times = reading.captures[["start", "end"]].dropna()
-    if times.empty:
-        return
+def _note_untold(job: Job, identity: str) -> None:
+    """Note, on the disk, that no report has told of a capture, so that the next one does."""
     folder = job.state / UNTOLD
     folder.mkdir(parents=True, exist_ok=True)
-    with open_whole(folder / f"{identity}.json") as file:
-        file.write(json.dumps([times["start"].min().isoformat(), times["end"].max().isoformat()]).encode())
+    (folder / identity).touch()
+    disk.sync(folder)
 
 
 # --- a report
@@ -159,8 +153,8 @@ def report(job: Job, time: datetime, now: datetime) -> Done:
 
     store = Store.create(job.tables)
     shelf.tidy(job.reports)
-    untold = _untold(job)
-    since, until = _period(job, now, [span for span in untold.values() if span])
+    untold = list((job.state / UNTOLD).glob("*"))
+    since, until = _period(job, now, _spans(store, {note.name for note in untold}))
     analysis = _examine(job, store, since, until)
     path = _write(job, analysis, time)
     for note in untold:
@@ -174,15 +168,18 @@ def report(job: Job, time: datetime, now: datetime) -> Done:
     )
 
 
-def _untold(job: Job) -> dict[Path, tuple[datetime, datetime] | None]:
-    """Return the notes on captures of which no report has told, with their times."""
-    notes: dict[Path, tuple[datetime, datetime] | None] = {}
-    for path in sorted((job.state / UNTOLD).glob("*.json")):
-        notes[path] = None
-        with suppress(OSError, ValueError):
-            start, end = (datetime.fromisoformat(text[:26] + text[-6:]) for text in json.loads(path.read_bytes()))
-            notes[path] = start.astimezone(UTC), end.astimezone(UTC)
-    return notes
+def _spans(store: "Store", identities: set[str]) -> list[tuple[datetime, datetime]]:
+    """Return from when to when the packets of captures are, by the ids of the captures."""
+    return [
+        (_time(record.start), _time(record.end))
+        for record in store.captures()
+        if record.id in identities and record.start and record.end
+    ]
+
+
+def _time(text: str) -> datetime:
+    """Return a time from ISO 8601 in UTC, of which the nanoseconds are left out."""
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
 
 
 def _period(job: Job, now: datetime, spans: list[tuple[datetime, datetime]]) -> tuple[datetime, datetime]:

@@ -301,7 +301,7 @@ def _settle(running, toml, log):
         last.wait_for("recording", so_far=True)
         last.process.terminate()
         assert last.process.wait(30) == 0
-    assert Running(toml, log, "--once", "--only", "report").process.wait(300) == 0
+    assert Running(toml, log, "--once", "--only", "report").process.wait(1800) == 0
 
 
 def check(folder, seen):

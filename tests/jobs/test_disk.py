@@ -25,7 +25,7 @@ class SmallDisk:
     """A tmpfs of a few megabytes that only the processes started here see."""
 
     def __init__(self, where):
-        self.where = where
+        self.where, self._started = where, []
         mount = f"mount -t tmpfs -o size=8m none '{where}' && echo there && exec sleep 900"
         command = ["unshare", "--mount", "sh", "-c", mount]
         self._namespace = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -38,7 +38,8 @@ class SmallDisk:
 
     def start(self, *words):
         enter = ["nsenter", "--mount", "--target", str(self._namespace.pid), *words]
-        return subprocess.Popen(enter, stderr=subprocess.PIPE, text=True)
+        self._started.append(subprocess.Popen(enter, stderr=subprocess.PIPE, text=True))
+        return self._started[-1]
 
     def mount(self, how):
         assert self.start("mount", "-o", f"remount,{how}", str(self.where)).wait() == 0
@@ -49,6 +50,10 @@ class SmallDisk:
                 file.write(bytes(1 << 12))
 
     def end(self):
+        for process in self._started:
+            process.kill()
+            process.wait()
+            process.stderr.close()
         self._namespace.kill()
         self._namespace.communicate()
 
@@ -151,8 +156,14 @@ def test_a_disk_that_fills_while_it_works_is_waited_for(small, tmp_path):
 
 def _listen(process):
     heard = queue.Queue()
-    threading.Thread(target=lambda: [heard.put(line) for line in process.stderr], daemon=True).start()
+    threading.Thread(target=_hear, args=(process.stderr, heard), daemon=True).start()
     return heard
+
+
+def _hear(stream, heard):
+    with suppress(ValueError):  # it was closed, at the end of the test
+        for line in stream:
+            heard.put(line)
 
 
 def _await(heard, words):
