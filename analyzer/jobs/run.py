@@ -209,6 +209,9 @@ def perform_apart(name: str, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Done]
             except EndedError as error:
                 left.pop(0)
                 yield Done(problem=f"the process that worked on it ended {error}{_explain(str(error))}")
+            except OSError as error:
+                left.pop(0)
+                yield Done(problem=f"no process could be started for it: {error.strerror or error}")
 
 
 def _explain(how: str) -> str:
@@ -251,7 +254,10 @@ class Watchdog:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             began = time.monotonic()
-            code = self._run()
+            try:
+                code: object = self._run()
+            except OSError as error:
+                code = error.strerror or error
             if self._stop.is_set():
                 return
             if code == REFUSED:
