@@ -46,7 +46,6 @@ fuzz: $(READY)  ## look for crashes for some minutes
 	$(BIN)/python -m tests.fuzz --minutes 5
 
 captures: $(READY)  ## make captures/ again with the real programs (root, network namespaces)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,captures]'
 	$(BIN)/python captures/make.py
 
 $(READY): pyproject.toml constraints.txt

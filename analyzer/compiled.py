@@ -395,9 +395,13 @@ class _Beside:
     def wait(self) -> None:
         """Wait until it tells that it is done, or ends, or takes too long."""
         with self._lock:
-            told = None if self._process is None else self._process.stdout
-            if told is not None:
+            if self._process is None:
+                return
+            if told := self._process.stdout:
                 select.select([told], [], [], WAIT_SECONDS)
+                told.close()
+            with suppress(subprocess.TimeoutExpired):  # it has no more to do once it told
+                self._process.wait(1)
             self._process = None
 
 
