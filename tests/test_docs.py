@@ -2,10 +2,11 @@
 
 import importlib.util
 import re
+import struct
 
 import pytest
 from click.testing import CliRunner
-from needs import ROOT
+from needs import CAPTURES, ROOT, program
 
 from analyzer.cli import cli
 from analyzer.detectors import DETECTORS, configure
@@ -71,6 +72,17 @@ def test_the_generated_pages_are_what_the_code_says():
     there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").glob("*/*.md")}
     assert there == set(pages)
     assert [path for path, text in pages.items() if (ROOT / "docs" / path).read_text(encoding="utf-8") != text] == []
+
+
+def test_the_pictures_are_of_reports_as_they_are(tmp_path):
+    program("chromium")
+    spec = importlib.util.spec_from_file_location("docs_pictures", ROOT / "docs" / "pictures.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    for path in made.take(tmp_path, CAPTURES):
+        kept = ROOT / "docs" / "pictures" / path.name
+        now, then = (struct.unpack(">II", shot.read_bytes()[16:24]) for shot in (path, kept))
+        assert now[0] == then[0], f"{path.name}: run docs/pictures.py"
 
 
 def test_every_threshold_has_a_meaning():
