@@ -13,7 +13,7 @@ from analyzer.jobs import quantities
 from analyzer.jobs.schedule import Schedule
 
 EXAMPLE = """\
-# What is recorded. Or, in its place, what another recorder leaves in a folder:
+# What is recorded. Or, in its place, a folder that another recorder fills:
 # [spool]
 # folder = "/var/spool/sip"
 [record]

@@ -184,15 +184,23 @@ class Running:
         self.said, self._log = threading.Condition(), log
         self.lines = 0
         self.last = self.all = ""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self):
-        for line in self.process.stderr:
-            self._log.write(line)
-            self._log.flush()
-            with self.said:
-                self.last, self.all, self.lines = line, self.all + line, self.lines + 1
-                self.said.notify_all()
+        with self.process.stderr as lines, suppress(ValueError):  # the log was closed, at the end
+            for line in lines:
+                self._log.write(line)
+                self._log.flush()
+                with self.said:
+                    self.last, self.all, self.lines = line, self.all + line, self.lines + 1
+                    self.said.notify_all()
+
+    def end(self, seconds):
+        """Wait until the job ends, and all that it said is read; return its exit code."""
+        code = self.process.wait(seconds)
+        self._reader.join(30)
+        return code
 
     def wait_for(self, word, *, so_far=False):
         """Wait until the job says something with a word, or has said so far; not for ever."""
@@ -293,15 +301,15 @@ def _settle(running, toml, log):
     time.sleep(3)
     began = time.monotonic()
     running.process.terminate()
-    code = running.process.wait(30)
+    code = running.end(30)
     assert code == 0, f"SIGTERM ended the job with {code}"
     assert time.monotonic() - began < 15, "SIGTERM took too long"
     if "[record]" in toml.read_text():
         last = Running(toml, log, "--only", "record")
         last.wait_for("recording", so_far=True)
         last.process.terminate()
-        assert last.process.wait(30) == 0
-    assert Running(toml, log, "--once", "--only", "report").process.wait(1800) == 0
+        assert last.end(30) == 0
+    assert Running(toml, log, "--once", "--only", "report").end(1800) == 0
 
 
 def check(folder, seen):

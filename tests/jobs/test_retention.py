@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.jobs.retention import Thing, choose
@@ -21,6 +21,7 @@ LIMITS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(THINGS, LIMITS)
 def test_what_is_kept_is_within_the_limits_and_no_more_is_removed(things, limit):
     gone = choose(things, limit, NOW)
