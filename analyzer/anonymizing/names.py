@@ -134,9 +134,8 @@ class Names:
         plain = text.lower()
         hexadecimal = _HEXADECIMAL.fullmatch(text) is not None
         alphabets = [_HEX if hexadecimal else _DIGITS if sign.isdigit() else _LETTERS for sign in plain]
-        numeric = plain.isdigit()
-        if numeric and plain[0] != "0":
-            alphabets[0] = _DIGITS[1:]
+        if plain.isdigit():  # a zero at the beginning stays one: else two numbers could become the same
+            alphabets[0] = _DIGITS[1:] if plain[0] != "0" else _DIGITS[:1]
         codes = bytearray(alphabet.index(sign) for alphabet, sign in zip(alphabets, plain, strict=True))
         for turn in range(2):
             for place, alphabet in enumerate(alphabets):

@@ -109,7 +109,7 @@ def seen_before(campaign: "pd.Series") -> str:
     if not isinstance(state, str) or state == "new":
         return "new in this period" if state == "new" else ""
     after = f" after {silent(campaign['silence'])}" if state == "returned" else ""
-    return f"{state}{after}, first seen {campaign['first_seen']:%Y-%m-%d %H:%M} UTC"
+    return f"{quoted(state)}{after}, first seen {campaign['first_seen']:%Y-%m-%d %H:%M} UTC"
 
 
 def short_names(captures: Iterable[str]) -> dict[str, str]:

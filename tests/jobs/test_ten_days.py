@@ -1,6 +1,7 @@
-"""Ten days of hourly reports, by a clock that is set."""
+"""Ten days of reports, by a clock that is set: one in four hours, or hourly (SIPSCOPE_HOURS=1), which takes minutes."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,8 @@ from analyzer.store import Store
 from tests.jobs.makers import Clock, make_job, perform_here, write_calm, write_sweep
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+STEP = int(os.environ.get("SIPSCOPE_HOURS", "4"))
+"""Hours from report to report: 1, 2 or 4."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEEP = """
 [keep]
@@ -22,9 +25,9 @@ reports = { age = "3d" }
 """
 BROKEN = range(40, 100)
 """The hours of which nothing can be analysed until the last of them is over."""
-POISON = 10
+POISON = 16
 """The hour whose capture can never be analysed."""
-SWEEPS = (1, 2, 3, 76, 77)
+SWEEPS = (4, 8, 12, 88, 92)
 """The hours in which a scanner is at work: three days of rest between."""
 
 
@@ -35,8 +38,8 @@ def light(monkeypatch):
 
 
 @pytest.mark.slow
-def test_ten_days_of_hourly_reports(tmp_path, light):
-    job = make_job(tmp_path, KEEP, every="1h", covers="2h")
+def test_ten_days_of_reports(tmp_path, light):
+    job = make_job(tmp_path, KEEP, every=f"{STEP}h", covers=f"{2 * STEP}h")
     clock = Clock(START)
     names, campaigns = {}, {}
 
@@ -45,8 +48,8 @@ def test_ten_days_of_hourly_reports(tmp_path, light):
             yield done or next(perform_here(name, [task]))
 
     rounds = Rounds(job, perform, clock, passed=lambda: (clock.now - START).total_seconds())  # noqa: PLW0108  now changes
-    for hour in range(240):
-        clock.now = START + (hour + 1) * HOUR + timedelta(seconds=5)
+    for hour in range(0, 240, STEP):
+        clock.now = START + (hour + STEP) * HOUR + timedelta(seconds=5)
         began = START + hour * HOUR
         write = write_sweep if hour in SWEEPS else write_calm
         names[hour] = write(job.captures / f"{hour:04}.pcap", began + timedelta(minutes=30))
@@ -74,15 +77,15 @@ def _check_captures(job, names, hour):
         waits = of == POISON or (of in BROKEN and of not in SWEEPS and hour <= BROKEN.stop)
         if waits or hour - of < 48:
             assert path.name in there, f"at hour {hour}, the capture of hour {of} is gone"
-        elif hour - of > 49:
+        elif hour - of > 48 + STEP:
             assert path.name not in there, f"at hour {hour}, the capture of hour {of} is still there"
 
 
 def _check_reports(job, now):
     times = [shelf.when(path) for path in shelf.list_reports(job.reports)]
     assert max(times) == job.schedule.last(now)
-    assert min(times) >= now - timedelta(days=3, hours=1)
-    assert len(times) == len(set(times)) == (max(times) - min(times)) // HOUR + 1
+    assert min(times) >= now - timedelta(days=3, hours=STEP)
+    assert len(times) == len(set(times)) == (max(times) - min(times)) // (STEP * HOUR) + 1
 
 
 def _check_tables(job, now):
