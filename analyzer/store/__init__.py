@@ -107,7 +107,9 @@ class Store:
         with said(path):
             if not is_store(path):
                 make_folder(path)
-                if any(entry.name != "lost+found" for entry in path.iterdir() if not entry.name.startswith(".")):
+                # Another process may be making it at this moment: its folders are there before the marker is.
+                ours = {RECORDS, ADDING, MARKER, "lost+found"}
+                if any(entry.name not in ours for entry in path.iterdir() if not entry.name.startswith(".")):
                     raise StoreError(path, "is no store, and holds other files; name a new or an empty folder")
                 for name in (RECORDS, ADDING):
                     make_folder(path / name)

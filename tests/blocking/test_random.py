@@ -1,5 +1,6 @@
 """Ten thousand random captures: whoever is allowed, innocent or ours is on no list, in no format, in no network."""
 
+import os
 import random
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -13,7 +14,7 @@ from analyzer.blocking import Policy, find_blocks
 from analyzer.blocklists import rules_to_block, write_rules
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-CAPTURES, TOGETHER, PARTS = 10_000, 8, 10
+CAPTURES, TOGETHER, PARTS = int(os.environ.get("SIPSCOPE_CAPTURES", "3000")), 8, 10
 """How many captures, how many of them are analysed at a time, and in how many tests."""
 KINDS = ("probe", "flood", "tool", "sweep", "enumeration", "password-guessing", "toll-fraud", "ghost-call", "exploit")
 NETWORKS = ("45.9.{}.{}", "45.10.{}.{}", "2a01:4f8:{}::{:x}", "10.9.{}.{}", "203.0.113.{1}")

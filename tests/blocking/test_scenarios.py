@@ -1,5 +1,6 @@
 """Whole random captures: nobody innocent, allowed or ours is blocked, and most of those who are proven are."""
 
+import os
 import random
 from ipaddress import ip_address
 
@@ -12,8 +13,8 @@ from analyzer.allow import Allowed, AllowList
 from analyzer.blocking import Policy, find_blocks
 from analyzer.blocklists import rules_to_block, write_rules
 
-SEEDS = 3
-"""Captures of each scenario."""
+SEEDS = int(os.environ.get("SIPSCOPE_SEEDS", "1"))
+"""Captures of each scenario; more by SIPSCOPE_SEEDS."""
 CASES = [(name, seed) for name in (*scenarios.ATTACKS, *scenarios.INNOCENT) for seed in range(900, 900 + SEEDS)]
 CASES += [(name, 900) for name in scenarios.MIXTURES]
 PARTS = 12

@@ -9,7 +9,7 @@ from needs import ROOT, need, program
 
 from tests.jobs.kills import soak
 
-KILLS = 5
+KILLS = 3
 
 
 @pytest.mark.slow
