@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.recorders import LiveStream
 
 ASKED_SECONDS = 0.5
-"""How often a recorder that can is asked to write out what it holds, and what it lost."""
+"""How often a recorder that can is asked what it lost."""
 WAIT_SECONDS = 1.0
 """How often an interface that is down is looked after."""
 

@@ -144,12 +144,12 @@ class LiveStream:
         return self.process.output
 
     def ask(self) -> None:
-        """Have the recorder write out what it holds and tell its counters, if it can while it runs (tcpdump)."""
+        """Have the recorder tell its counters, if it can while it runs (tcpdump)."""
         if self.recorder.name != "tcpdump":
             return
         self._begun = self._begun or self.process.wait_for(self.recorder.begun, 0)
         if self._begun:  # before that, it would not understand
-            self.process.order(b"21")
+            self.process.order(b"1")
 
     def lost(self) -> Lost:
         """Return the recorder's counters as it told them last; dumpcap tells them at its end."""

@@ -11,8 +11,8 @@ import select
 import signal
 import sys
 
-ORDERS = {b"i": signal.SIGINT, b"1": signal.SIGUSR1, b"2": signal.SIGUSR2}
-"""What can be asked of the program while it runs: to end, to tell its counters, to write out what it holds."""
+ORDERS = {b"i": signal.SIGINT, b"1": signal.SIGUSR1}
+"""What can be asked of the program while it runs: to end, to tell its counters."""
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _SECONDS_TO_END = 5.0

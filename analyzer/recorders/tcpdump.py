@@ -18,7 +18,11 @@ _MOST_QUOTED = 160
 
 @dataclass(frozen=True)
 class Tcpdump:
-    """tcpdump writes pcap; SIGUSR1 makes it tell its counters, SIGUSR2 write out what it holds."""
+    """tcpdump writes pcap; SIGUSR1 makes it tell its counters.
+
+    It writes out each packet at once (-U): SIGUSR2, which asks for what it holds, may come while it writes, and then
+    the same bytes come twice.
+    """
 
     name: ClassVar[str] = "tcpdump"
     writes_files: ClassVar[bool] = False
@@ -30,7 +34,7 @@ class Tcpdump:
 
     def command(self, order: Order, output: str) -> list[str]:
         """Return the command that records to output, a path or - for standard output."""
-        options = ["-i", order.interface, "-s", str(SNAP_BYTES), "-B", str(order.buffer << 10), "-n", "--nano"]
+        options = ["-i", order.interface, "-s", str(SNAP_BYTES), "-B", str(order.buffer << 10), "-n", "--nano", "-U"]
         return [*self.locate(), *options, *([] if order.promiscuous else ["-p"]), "-w", output, "--", order.filter]
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:

@@ -25,6 +25,29 @@ def end(process, number=signal.SIGINT):
     return said
 
 
+ASKER = """
+import re, sys, time
+from analyzer.recorders import LiveStream, RECORDERS, make_order
+from analyzer.recorders.piped import Pipe
+live, pipe, seen = LiveStream(RECORDERS["tcpdump"], make_order("far")), Pipe(), []
+live.process.wait_for("listening on", 60)
+sys.stderr.write("ready\\n")
+while len(seen) < int(sys.argv[1]):
+    for _ in range(1000):  # then the pipe is full
+        live.ask()
+        time.sleep(0.0002)
+    for _ in range(50):
+        live.ask()
+        for _, data, _ in pipe.take(live.file.read(1 << 20)):
+            seen.append(int(re.search(rb"number-([0-9]+)", data)[1]))
+        if not seen or seen[-1] + 1 == int(sys.argv[1]):
+            break
+live.close()
+print(seen == list(range(int(sys.argv[1]))), live.lost().total)
+"""
+"""Asks tcpdump for its counters all the time, and lets it wait now and then until it gets rid of its packets."""
+
+
 def dropped(folder):
     return read_captures([folder]).captures["dropped"].tolist()
 
@@ -43,6 +66,15 @@ def test_every_packet_is_in_one_segment(lab, tmp_path, recorder):
     assert f"Recorded 6,000 packets in {len(segments)} segments from far; none dropped\n" in said
     assert dropped(tmp_path) == [0] * len(segments)
     assert list_partial(tmp_path) == []
+
+
+def test_tcpdump_is_asked_while_it_writes(lab):
+    program("tcpdump")
+    asker = lab.start(sys.executable, "-c", ASKER, "20000", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert asker.stderr.readline() == "ready\n"
+    lab.send(20_000, rate=20_000)
+    said, wrong = asker.communicate(timeout=60)
+    assert (said, wrong) == ("True 0\n", "")
 
 
 @pytest.mark.parametrize("recorder", ["scapy", "pyshark"])
