@@ -20,7 +20,7 @@ from analyzer.tables import COLUMNS
 PACKAGE = ROOT / "analyzer"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 TIERS = [
-    {"errors", "formats", "pcapng"},
+    {"errors", "formats", "pcapng", "quantities"},
     {"tables", "registry", "decompress", "compiled", "workers", "memory", "addresses", "regions", "segments"},
     {"capture", "recorders"},
     {"recording", "tap", "standings"},

@@ -1,12 +1,12 @@
 """The command that says whom to block, in the language of a firewall."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer.commands.options import analyze, in_period, reading
+from analyzer.commands.values import BAN, MOMENT
 from analyzer.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,31 +17,6 @@ if TYPE_CHECKING:
 FORMATS = (
     "plain", "nftables", "ipset", "iptables", "pf", "fail2ban", "fail2ban-filter", "mikrotik", "cisco", "csv", "json",
 )  # fmt: skip
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-MOST_DAYS = 365
-
-
-def _period(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
-    """Return a period such as 90m, 12h, 7d or 1w2d."""
-    if value is None:
-        return None
-    parts = re.findall(r"(\d{1,9})([smhdw])", value)
-    period = timedelta(seconds=sum(int(number) * SECONDS[unit] for number, unit in parts))
-    if "".join(map("".join, parts)) != value or not timedelta(0) < period <= timedelta(days=MOST_DAYS):
-        raise click.BadParameter(f"'{value}' is no period from 1s to {MOST_DAYS}d; write 12h, 7d or 1w2d", ctx, param)
-    return period
-
-
-def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    """Return a time, of UTC where it has no zone."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        wrong = f"'{value}' is no time; write 2026-11-22T14:40 or 2026-11-22T14:40:57Z"
-        raise click.BadParameter(wrong, ctx, param) from None
 
 
 @click.command()
@@ -52,7 +27,7 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
 @click.option("-o", "--output", metavar="FILE", help="Where the list goes; standard output without.")
 @click.option("--mode", type=click.Choice(("block", "allow")), default="block", show_default=True,
               help="Block attackers, or let only those on the allow-list send to SIP ports.")  # fmt: skip
-@click.option("--for", "period", callback=_period, metavar="PERIOD",
+@click.option("--for", "period", type=BAN, metavar="PERIOD",
               help="How long after its last attack a source is blocked; by kind of attack without.")  # fmt: skip
 @click.option("--from-now", is_flag=True, help="Count the time from now instead of the last attack.")
 @click.option("--include-spoofable", is_flag=True, help="Also block sources whose addresses may be forged.")
@@ -62,7 +37,7 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
 @click.option("--diff", "old", metavar="OLD", help="Say what to add to and remove from a list made before.")
 @click.option("--sip-port", "ports", type=click.IntRange(1, 65535), multiple=True, default=(5060, 5061),
               show_default=True, metavar="PORT", help="A port that --mode allow guards; up to 15.")  # fmt: skip
-@click.option("--now", callback=_moment, metavar="TIME", help="Decide as of this time instead of the clock's.")
+@click.option("--now", type=MOMENT, metavar="TIME", help="Decide as of this time instead of the clock's.")
 def block(
     as_format: str, output: str | None, mode: str, period: timedelta | None, from_now: bool, include_spoofable: bool,
     include_private: bool, aggregate: bool, old: str | None, ports: tuple[int, ...], now: datetime | None,

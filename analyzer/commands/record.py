@@ -1,17 +1,18 @@
 """The command that records."""
 
-import re
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 import click
+
+from analyzer.commands.values import DURATION, PORTS, SIZE
+from analyzer.quantities import count
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -19,64 +20,18 @@ if TYPE_CHECKING:
     from analyzer.recording import Recorded
 
 RECORDER_NAMES = ("dumpcap", "tcpdump", "scapy", "pyshark")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_BYTES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SIZES = {unit.lower(): count for unit, count in _BYTES.items()}
-
-
-class Span(click.ParamType[timedelta]):
-    """A time such as 90, 90s, 5m, 1h or 1d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return it as a timedelta."""
-        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", str(value))
-        if match is None or not 1 <= (seconds := float(match[1]) * _SECONDS[match[2]]) <= 10 * 366 * 86_400:
-            self.fail(f"'{value}' is no time; write 90s, 5m, 1h or 1d, a second at least", param, ctx)
-        return timedelta(seconds=seconds)
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes such as 100MB or 1GiB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return it as a number of bytes."""
-        match = re.fullmatch(r"(\d{1,15})\s*([a-z]*)", str(value).lower())
-        if match is None or match[2] not in _SIZES or not int(match[1]):
-            self.fail(f"'{value}' is no size; write 100MB or 1GiB", param, ctx)
-        return int(match[1]) * _SIZES[match[2]]
-
-
-class Ports(click.ParamType[int | tuple[int, int]]):
-    """A port such as 5060, or a range such as 5060-5080."""
-
-    name = "port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
-        """Return the port, or the first and the last one."""
-        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(value))
-        first = int(match[1]) if match else 0
-        last = int(match[2] or match[1]) if match else 0
-        if not 1 <= first <= last <= 65_535:
-            self.fail(f"'{value}' is no port; write 5060, or 5060-5080 for a range", param, ctx)
-        return first if first == last else (first, last)
 
 
 @click.command()
 @click.argument("interface")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The folder that the segments go to.")
 @click.option("--recorder", type=click.Choice(RECORDER_NAMES), help="What records; the first that there is without.")
-@click.option(
-    "--port", type=Ports(), multiple=True, metavar="PORT", help="A port, or range, in place of 5060 and 5061."
-)
+@click.option("--port", type=PORTS, multiple=True, metavar="PORT", help="A port, or range, in place of 5060 and 5061.")
 @click.option("--filter", metavar="TEXT", help="A capture filter of your own (man pcap-filter), used as it is.")
-@click.option("--every", type=Span(), metavar="TIME", help="How long a segment lasts: 90s, 5m, 1h or 1d.")
-@click.option("--size", type=Size(), metavar="BYTES", help="About how many bytes a segment may have: 100MB or 1GiB.")
-@click.option("--duration", type=Span(), metavar="TIME", help="How long to record; until Ctrl-C without.")
+@click.option("--every", type=DURATION, metavar="TIME", help="How long a segment lasts: 90s, 5m, 1h or 1d.")
+@click.option("--size", type=SIZE, metavar="BYTES", help="About how many bytes a segment may have: 100MB or 1GiB.")
+@click.option("--duration", type=DURATION, metavar="TIME", help="How long to record; until Ctrl-C without.")
 @click.option("--packets", type=click.IntRange(min=1), metavar="N", help="How many packets to record.")
 @click.option("--promiscuous", is_flag=True, help="Record what is sent to other machines, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what goes wrong.")
@@ -151,7 +106,7 @@ class _Teller:
         counters = read_counters(segment)
         packets = Follower(segment).follow().packets if counters.received is None else counters.received
         size = _say_size(segment.stat().st_size)
-        self._say(f"{segment.name}  {_count(packets, 'packet')}, {size}, {_say_lost(counters.total)}")
+        self._say(f"{segment.name}  {count(packets, 'packet')}, {size}, {_say_lost(counters.total)}")
 
     def sum_up(self, recorded: "Recorded") -> None:
         """Say what became of the recording."""
@@ -159,7 +114,7 @@ class _Teller:
             return
         for gap in recorded.gaps:
             click.echo(f"{str(gap)[0].upper()}{str(gap)[1:]}")
-        parts = f"{_count(recorded.packets, 'packet')} in {_count(len(recorded.segments), 'segment')}"
+        parts = f"{count(recorded.packets, 'packet')} in {count(len(recorded.segments), 'segment')}"
         click.echo(f"Recorded {parts} from {self._interface}; {_say_lost(recorded.dropped)}")
         click.echo(f"Next: sipscope report {shlex.quote(self._folder)}")
 
@@ -170,10 +125,6 @@ class _Teller:
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
         else:
             click.echo(line)
-
-
-def _count(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _say_size(count: int) -> str:

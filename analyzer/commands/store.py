@@ -15,6 +15,7 @@ from analyzer.commands.options import (
     THREADS,
     load_detectors,
 )
+from analyzer.quantities import count
 
 
 @click.command()
@@ -64,4 +65,4 @@ def _told(done: list[Any], output: str) -> str:
 
 
 def _captures(number: int) -> str:
-    return f"{number:,} capture{'' if number == 1 else 's'}" if number else "nothing"
+    return count(number, "capture") if number else "nothing"

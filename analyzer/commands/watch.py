@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.commands.options import ALLOW, GEOIP, SETTINGS, SIGNATURES, load_detectors
-from analyzer.commands.record import RECORDER_NAMES, Ports, Span
+from analyzer.commands.record import RECORDER_NAMES
+from analyzer.commands.values import DURATION, PORTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,9 @@ END_SECONDS = 4.0
     "--only", default="everything", metavar="WORD", help="An outcome, kind, tool, campaign, number or address to show."
 )
 @click.option("--table", type=click.Choice(TABLES), default="campaigns", show_default=True, help="What to list.")
-@click.option("--duration", type=Span(), metavar="TIME", help="How long to watch (90s, 5m, 1h); until Ctrl-C without.")
+@click.option(
+    "--duration", type=DURATION, metavar="TIME", help="How long to watch (90s, 5m, 1h); until Ctrl-C without."
+)
 @click.option(
     "--window",
     type=click.IntRange(min=1000),
@@ -59,7 +62,7 @@ END_SECONDS = 4.0
     help="How many messages are looked at together: more join slower attacks, and take more memory.",
 )
 @click.option("--recorder", type=click.Choice(RECORDER_NAMES), help="What records an interface.")
-@click.option("--port", type=Ports(), multiple=True, metavar="PORT", help="A port of SIP, or a range; not 5060, 5061.")
+@click.option("--port", type=PORTS, multiple=True, metavar="PORT", help="A port of SIP, or a range; not 5060, 5061.")
 @click.option("--filter", metavar="TEXT", help="A capture filter of your own (man pcap-filter), used as it is.")
 @click.option("--promiscuous", is_flag=True, help="Watch what is sent to other machines, too.")
 @SETTINGS

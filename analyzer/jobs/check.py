@@ -13,9 +13,9 @@ from pathlib import Path
 from analyzer.errors import AnalyzerError, SettingsError
 from analyzer.jobs import disk
 from analyzer.jobs.lock import holder
-from analyzer.jobs.quantities import each, say_period, say_size
 from analyzer.jobs.schedule import utc_now
 from analyzer.jobs.settings import Command, Job, Limit, Record, Spool, join_problems, read_job
+from analyzer.quantities import each, say_period, say_size
 
 SHOWN = 5
 """How many of the next times are shown."""

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from analyzer.jobs.log import LOGGER
-from analyzer.jobs.quantities import say_period
 from analyzer.jobs.settings import Command
+from analyzer.quantities import say_period
 
 HEARD = 4096
 """Bytes of what a command says that are kept, the last ones."""

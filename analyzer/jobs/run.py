@@ -19,12 +19,12 @@ from analyzer.jobs.captures import Capture, Known, has_fresh, list_captures
 from analyzer.jobs.disk import find_trouble
 from analyzer.jobs.lock import holder, locked
 from analyzer.jobs.log import LOGGER
-from analyzer.jobs.quantities import count, say_size
 from analyzer.jobs.recorder import FIRST_PAUSE, LONGEST_PAUSE, PROGRAM, REFUSED, STEADY, await_disk
 from analyzer.jobs.retention import Thing, choose
 from analyzer.jobs.schedule import Steps, uptime, utc_now
 from analyzer.jobs.settings import Job, Record
 from analyzer.jobs.work import Done
+from analyzer.quantities import count, say_size
 from analyzer.workers import EndedError, run
 
 ENDING = 4.0

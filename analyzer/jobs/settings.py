@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from analyzer.errors import SettingsError
-from analyzer.jobs import quantities
 from analyzer.jobs.schedule import Schedule
+from analyzer.quantities import SHORTEST, period, say_period, size
 
 EXAMPLE = """\
 # What is recorded. Or, in its place, a folder that another recorder fills:
@@ -65,7 +65,6 @@ TABLE_FORMATS = ("csv", "json", "parquet")
 TROUBLE = ("wait", "stop")
 LEAST_MEMORY = 512 << 20
 """An analysis of nothing needs about half of this."""
-SHORTEST = timedelta(seconds=1)
 LONGEST_NAME = 60
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 NOWHERE = Path("/nonexistent")
@@ -213,7 +212,7 @@ def read_job(file: str | Path) -> tuple[Job | None, list[SettingsError]]:
 
 def _job(top: "_Section", file: Path) -> Job:
     folders, report, analysis = top.section("folders"), top.section("report"), top.section("analysis")
-    every = report.take("every", _period, Job.every)
+    every = report.take("every", period, Job.every)
     source = _source(top)
     spool = source.folder if isinstance(source, Spool) else None
     if spool and "captures" in folders.data:
@@ -228,12 +227,12 @@ def _job(top: "_Section", file: Path) -> Job:
         reports=folders.need("reports", folders.path),
         every=every,
         offset=report.take("offset", _offset, Job.offset),
-        covers=report.take("covers", _period, max(every, Job.covers)),
+        covers=report.take("covers", period, max(every, Job.covers)),
         report_tables=report.take("tables", _each(_choice(TABLE_FORMATS)), Job.report_tables),
         show_secrets=report.take("show_secrets", _flag, Job.show_secrets),
         keep=Keep(**{name: _limit(keep.section(name)) for name in ("captures", "tables", "reports")}),
         memory=analysis.take("memory", _memory, Job.memory),
-        time=analysis.take("time", _period, Job.time),
+        time=analysis.take("time", period, Job.time),
         allow=analysis.take("allow", _each(analysis.path), ()),
         signatures=analysis.take("signatures", _each(analysis.path), ()),
         geoip=analysis.take("geoip", _each(analysis.path), ()),
@@ -243,9 +242,9 @@ def _job(top: "_Section", file: Path) -> Job:
         trouble=top.section("disk").take("trouble", _choice(TROUBLE), Job.trouble),
     )
     if job.covers < job.every:
-        report.wrong("covers", f"a report has to cover what came since the one before: {_said(job.every)} or more")
+        report.wrong("covers", f"a report has to cover what came since the one before: {say_period(job.every)} or more")
     if job.offset >= job.every:
-        report.wrong("offset", f"an offset is shorter than the period, {_said(job.every)}")
+        report.wrong("offset", f"an offset is shorter than the period, {say_period(job.every)}")
     return job
 
 
@@ -259,7 +258,7 @@ def _source(top: "_Section") -> Record | Spool:
     if spool.present and not record.present:
         return Spool(
             folder=spool.need("folder", spool.path),
-            settle=spool.take("settle", _period, Spool.settle),
+            settle=spool.take("settle", period, Spool.settle),
         )
     if "filter" in record.data and "ports" in record.data:
         record.wrong("ports", "a filter takes the place of the ports; leave one of them out")
@@ -275,12 +274,12 @@ def _source(top: "_Section") -> Record | Spool:
 
 
 def _limit(section: "_Section") -> Limit:
-    return Limit(age=section.take("age", _period, None), bytes=section.take("bytes", quantities.size, None))
+    return Limit(age=section.take("age", period, None), bytes=section.take("bytes", size, None))
 
 
 def _commands(top: "_Section", key: str) -> tuple[Command, ...]:
     return tuple(
-        Command(command=section.need("command", _arguments), time=section.take("time", _period, Command.time))
+        Command(command=section.need("command", _arguments), time=section.take("time", period, Command.time))
         for section in top.sections(key)
     )
 
@@ -288,33 +287,26 @@ def _commands(top: "_Section", key: str) -> tuple[Command, ...]:
 # --- what a value may be: each returns it, or raises ValueError with what is allowed
 
 
-def _period(value: object) -> timedelta:
-    found = quantities.period(value)
-    if found < SHORTEST:
-        raise ValueError(f"{value!r} is too short; a second is the least")
-    return found
-
-
 def _segment(value: object) -> timedelta:
-    found = _period(value)
+    found = period(value)
     if found % SHORTEST or found > timedelta(days=1):
         raise ValueError(f"{value!r} does not fit: a segment is whole seconds long, and no longer than a day")
     return found
 
 
 def _offset(value: object) -> timedelta:
-    return timedelta(0) if value == 0 else quantities.period(value)
+    return period(value, least=timedelta(0))
 
 
 def _segment_bytes(value: object) -> int:
-    found = quantities.size(value)
+    found = size(value)
     if not 10**5 <= found <= 2 * 10**9:
         raise ValueError(f"{value!r} does not fit: a segment has 100 KB to 2 GB")
     return found
 
 
 def _memory(value: object) -> int:
-    found = quantities.size(value)
+    found = size(value)
     if found < LEAST_MEMORY:
         raise ValueError(f"{value!r} is too little to analyse anything; 512 MiB is the least")
     return found
@@ -383,10 +375,6 @@ def _each(check: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
         return tuple(check(part) for part in value)
 
     return check_all
-
-
-def _said(length: timedelta) -> str:
-    return quantities.say_period(length)
 
 
 # --- sections

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from analyzer.errors import SettingsError
 from analyzer.exports.files import make_folder, open_whole
-from analyzer.jobs.quantities import each
 from analyzer.jobs.settings import Job, Limit
+from analyzer.quantities import each
 
 STATE, CACHE = Path("/var/lib"), Path("/var/cache")
 HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))

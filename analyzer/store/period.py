@@ -1,19 +1,14 @@
 """Periods of time: what people write for them, and the days (UTC) that they touch."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from analyzer.errors import SettingsError
+from analyzer.quantities import EARLIEST, LATEST, moment, period
 
-UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-"""What may follow the number of an age."""
 Since = str | timedelta | datetime | None
 """From when on: a time, or an age before the end."""
 Until = str | datetime | None
-_AGE = re.compile(r"(\d{1,6}) *([a-z]+)")
-_FIRST, _LAST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
-"""The times that nanoseconds since 1970 can say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +33,8 @@ class Period:
     def widened(self, by: timedelta) -> "Period":
         """Return the period that begins so much earlier and ends so much later."""
         return Period(
-            since=None if self.since is None else max(self.since - by, _FIRST),
-            until=None if self.until is None else min(self.until + by, _LAST),
+            since=None if self.since is None else max(self.since - by, EARLIEST),
+            until=None if self.until is None else min(self.until + by, LATEST),
         )
 
 
@@ -57,8 +52,8 @@ def make_period(
     last = None if until is None else read_time(until)
     age = _age(since)
     if age is not None:
-        last = last or _in_utc(now or datetime.now(UTC))
-        if age > last - _FIRST:
+        last = last or read_time(now or datetime.now(UTC))
+        if age > last - EARLIEST:
             raise SettingsError(f"{since} before {last:%Y-%m-%d} is before any capture; name a shorter time")
         return Period(since=last - age, until=last)
     first = None if since is None else _beginning(since)  # type: ignore[arg-type]  # a timedelta is an age
@@ -72,7 +67,7 @@ def _beginning(since: str | datetime) -> datetime:
         return read_time(since)
     except SettingsError as error:
         if isinstance(since, str) and isinstance(error.__cause__, ValueError):
-            raise SettingsError(f"'{since}' is neither an age, as 7d, nor a time, as 2026-11-22T06:00") from error
+            raise SettingsError(f"'{since}' is neither an age, as in 7d, nor a time, as in 2026-11-22T06:00") from error
         raise
 
 
@@ -81,36 +76,23 @@ def read_time(time: str | datetime) -> datetime:
 
     What has no zone is UTC. Raises SettingsError for anything else.
     """
-    if isinstance(time, str):
-        try:
-            time = datetime.fromisoformat(time.strip())
-        except ValueError as error:
-            raise SettingsError(f"'{time}' is no time; write it as 2026-11-22 or 2026-11-22T06:00 (UTC)") from error
-    told = _in_utc(time)
-    if not _FIRST <= told <= _LAST:
-        raise SettingsError(f"the year {told.year} is out of reach; name one from {_FIRST.year + 1} to {_LAST.year}")
-    return told
-
-
-def _in_utc(time: datetime) -> datetime:
     try:
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except OverflowError as error:
-        raise SettingsError(f"the year {time.year} is out of reach; name a later one") from error
+        return moment(time)
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(str(error)) from error
 
 
-def _age(text: object) -> timedelta | None:
+def _age(since: object) -> timedelta | None:
     """Return the age that a text like '7d' names; None for other texts."""
-    if isinstance(text, timedelta):
-        age = text
-    else:
-        match = _AGE.fullmatch(text.strip().lower()) if isinstance(text, str) else None
-        if match is None:
+    if isinstance(since, str):
+        try:
+            age = period(since, least=timedelta(0), most=timedelta.max)
+        except ValueError:
             return None
-        number, unit = match.groups()
-        if unit not in UNITS:
-            raise SettingsError(f"'{text}' is no time; write a number and one of {', '.join(UNITS)}, as in 7d")
-        age = timedelta(**{UNITS[unit]: int(number)})
+    elif isinstance(since, timedelta):
+        age = since
+    else:
+        return None
     if age <= timedelta(0):
-        raise SettingsError(f"a period of {text} is empty; name a longer one, as in 7d")
+        raise SettingsError(f"a period of {since} is empty; name a longer one, as in 7d")
     return age

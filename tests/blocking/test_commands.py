@@ -111,7 +111,7 @@ def test_the_time_without_now_is_the_clocks(captured):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--for", "7x"], "'7x' is no period from 1s to 365d; write 12h, 7d or 1w2d"),
+        (["--for", "7x"], "'7x' is no period from 1s to 365d; write 90s, 15m, 12h, 7d or 1w2d"),
         (["--for", "0d"], "'0d' is no period"),
         (["--for", "9999d"], "'9999d' is no period"),
         (["--now", "yesterday"], "'yesterday' is no time; write 2026-11-22T14:40"),

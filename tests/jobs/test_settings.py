@@ -5,8 +5,8 @@ from click.testing import CliRunner
 
 from analyzer.cli import cli
 from analyzer.errors import SettingsError
-from analyzer.jobs.quantities import period, say_period, say_size, size
 from analyzer.jobs.settings import EXAMPLE, Record, load_job, read_job
+from analyzer.quantities import period, say_period, say_size, size
 
 LEAST = '[spool]\nfolder = "in"\n[folders]\ntables = "t"\nreports = "r"\n'
 
