@@ -1,12 +1,13 @@
 """The steps in order: captures in, an Analysis out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.reading import Captures, Progress, Reading, read_captures, read_messages
+from analyzer.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,8 @@ class Analysis:
     """Of which period of a store it is; None if it is of captures, or of a whole store."""
     store: str | None = None
     """Of which store it is; None if it is of captures."""
+    settings: Settings = field(default_factory=Settings)
+    """How it was made, where that differs from the defaults."""
 
     def campaign(self, campaign: str) -> "Analysis":
         """Return what belongs to the campaign whose id begins with these letters; raise SettingsError if it is not one.
@@ -165,7 +168,15 @@ def analyze(  # noqa: PLR0913
     if on_messages is not None:
         on_messages(reading.messages)
     past = store.past(period.since) if store and period and period.since else None
-    return examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places, past=past)
+    found = examine(reading, detectors=detectors, signatures=signatures, allowed=known, places=places, past=past)
+    told = replace(
+        found.settings,
+        allow=tuple(map(str, _files(allow))),
+        engine=engine,
+        keylog=None if keylog is None else str(keylog),
+        most_bytes=most_bytes,
+    )
+    return replace(found, settings=told)
 
 
 def examine(  # noqa: PLR0913
@@ -215,6 +226,7 @@ def examine(  # noqa: PLR0913
         calls=calls,
         period=reading.period,
         store=reading.store,
+        settings=settings_of(detectors, signatures, allowed, places),
     )
 
 

@@ -15,6 +15,7 @@ from analyzer.errors import SettingsError
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
+    from analyzer.settings import Settings
 
 When = str | pd.Timestamp | None
 
@@ -37,7 +38,12 @@ def of_campaign(analysis: "Analysis", campaign: str) -> "Analysis":
     attacks = analysis.attacks[analysis.attacks["campaign"].astype("str").isin(found)]
     start, end = campaigns["start"].iloc[0], campaigns["end"].iloc[0] + REPLIES
     smaller = _from(analysis, attacks["source"].astype("str").unique().tolist(), start, end)
-    return replace(smaller, attacks=attacks.reset_index(drop=True), campaigns=campaigns.reset_index(drop=True))
+    return replace(
+        smaller,
+        attacks=attacks.reset_index(drop=True),
+        campaigns=campaigns.reset_index(drop=True),
+        settings=_narrowed(analysis, f"the campaign {found.iloc[0]}"),
+    )
 
 
 def of_sources(analysis: "Analysis", *sources: str) -> "Analysis":
@@ -51,7 +57,12 @@ def of_sources(analysis: "Analysis", *sources: str) -> "Analysis":
         if source not in known:
             raise SettingsError(f"{source} sent no request; analysis.sources lists who did")
     attacks = analysis.attacks[analysis.attacks["source"].astype("str").isin(wanted)].reset_index(drop=True)
-    return replace(_from(analysis, wanted), attacks=attacks, campaigns=_named(analysis.campaigns, attacks))
+    return replace(
+        _from(analysis, wanted),
+        attacks=attacks,
+        campaigns=_named(analysis.campaigns, attacks),
+        settings=_narrowed(analysis, f"what {', '.join(wanted)} sent and {'was' if len(wanted) == 1 else 'were'} sent"),
+    )
 
 
 def in_period(analysis: "Analysis", start: When = None, end: When = None) -> "Analysis":
@@ -72,8 +83,22 @@ def in_period(analysis: "Analysis", start: When = None, end: When = None) -> "An
         anomalies=_during(analysis.anomalies, "time", "time", since, until),
         strays=_during(analysis.strays, "start", "end", since, until),
         calls=_during(analysis.calls, "answered_at", "ended_at", since, until),
+        settings=_narrowed(analysis, *_bounds(since, until)),
         **_captures(analysis, messages),
     )
+
+
+def _narrowed(analysis: "Analysis", *what: str) -> "Settings":
+    """Return the settings of an analysis that tell as well what it is narrowed to."""
+    settings = analysis.settings
+    return replace(settings, narrowed=(*settings.narrowed, *what))
+
+
+def _bounds(since: pd.Timestamp | None, until: pd.Timestamp | None) -> list[str]:
+    """Return a period in words; nothing for all time."""
+    ends = {"from": since, "before": until}
+    told = [f"{word} {time:%Y-%m-%d %H:%M:%S}" for word, time in ends.items() if time is not None]
+    return [f"{' and '.join(told)} UTC"] if told else []
 
 
 def _from(

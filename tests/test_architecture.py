@@ -34,7 +34,7 @@ TIERS = [
     {"evidence", "strays"},
     {"calls"},
     {"detectors", "tools", "sources", "allow", "places"},
-    {"campaigns"},
+    {"campaigns", "settings"},
     {"exports", "blocking"},
     {"blocklists"},
     {"reports"},

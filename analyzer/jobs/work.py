@@ -6,7 +6,7 @@ Everything may be done again: what is there already is found by content, or by n
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -197,7 +197,7 @@ def _examine(job: Job, store: "Store", since: datetime, until: datetime) -> "Ana
     from analyzer.detectors import configure
     from analyzer.places import load_places
 
-    return examine(
+    analysis = examine(
         store.read(since, until, signatures=job.signatures),
         detectors=configure(job.detectors, file=str(job.file)),
         signatures=job.signatures,
@@ -205,6 +205,17 @@ def _examine(job: Job, store: "Store", since: datetime, until: datetime) -> "Ana
         places=load_places(*job.geoip),
         past=store.past(since),
     )
+    told = replace(analysis.settings, allow=tuple(map(str, job.allow)), recorded=_recorded(job))
+    return replace(analysis, settings=told)
+
+
+def _recorded(job: Job) -> str | None:
+    """Return what a job records, in words; None if another recorder does."""
+    if job.record is None:
+        return None
+    ports = ", ".join(str(port) if isinstance(port, int) else f"{port[0]}-{port[1]}" for port in job.record.ports)
+    what = f"the filter {job.record.filter}" if job.record.filter else f"SIP ports {ports}"
+    return f"{job.record.interface}, {what}"
 
 
 def _write(job: Job, analysis: "Analysis", time: datetime) -> Path:

@@ -17,6 +17,7 @@ from analyzer.exports.escape import escape
 from analyzer.exports.secrets import mask
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
+from analyzer.reports.settings import Used, settings_in_words
 from analyzer.reports.words import Clock, account, count, few, lasted, listed, quoted, silent, span, within
 from analyzer.strays import KNOCKS, SAID, Prober, find_probers
 from analyzer.tables import OUTCOMES
@@ -44,7 +45,10 @@ DETAIL = 300
 """Characters of what is told of an anomaly."""
 HEARD = {"two-way": ", two-way audio seen", "one-way": ", audio seen in one direction only", "none": ", no audio seen"}
 """What is said of the audio of a call."""
-LABELS = {"warning": "WARNING", "breach": "BREACH", "answered": "ANSWERED", "advice": "DO NOW", "fates": "PACKETS"}
+LABELS = {
+    "warning": "WARNING", "breach": "BREACH", "answered": "ANSWERED", "advice": "DO NOW", "fates": "PACKETS",
+    "settings": "SETTINGS",
+}  # fmt: skip
 """The word before a line, by the line's role."""
 
 
@@ -53,7 +57,8 @@ class Line:
     """One line of the answer."""
 
     role: str
-    """headline, warning, breach, answered, verdict, campaign, reasons, more, strays, advice, fates or report."""
+    """headline, warning, breach, answered, verdict, campaign, reasons, more, strays, advice, fates, settings or
+    report."""
     text: str
     cells: tuple[str, ...] = ()
     """Of a campaign: id, title, sources, time span, targets and outcome; joined, they are the text."""
@@ -71,6 +76,8 @@ class Answer:
     lines: tuple[Line, ...]
     breaches: tuple[Breach, ...] = ()
     calls: tuple[AnsweredCall, ...] = ()
+    settings: tuple[Used, ...] = ()
+    """With what settings the analysis was made."""
 
     def of(self, *roles: str) -> list[Line]:
         """Return the lines that have one of these roles."""
@@ -135,8 +142,8 @@ class _Narrator:
             lines += [*self.probers("beside them, "), *self.advice()]
         else:
             lines += [Line("verdict", self.nothing()), *self.probers()]
-        lines += self.fates()
-        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls))
+        lines += [*self.fates(), *self.settings()]
+        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), settings=self.used)
 
     # --- what was read
 
@@ -230,6 +237,15 @@ class _Narrator:
             told.append(f"anomalies: {_reasons(reasons)}")
         told += self.beyond()
         return [Line("fates", "; ".join(told))] if self.packets else []
+
+    @cached_property
+    def used(self) -> tuple[Used, ...]:
+        return settings_in_words(self.analysis)
+
+    def settings(self) -> list[Line]:
+        """Tell what bears on the answer and is not as it is without being asked."""
+        told = [f"{used.name} {used.value}" for used in self.used if used.differs]
+        return [Line("settings", "; ".join(told))] if told else []
 
     def beyond(self) -> list[str]:
         """Tell of captures of which the period has a part only."""

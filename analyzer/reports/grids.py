@@ -14,6 +14,7 @@ from analyzer.exports.escape import escape
 from analyzer.reports.answer import short_names, worst_first
 from analyzer.reports.cards import kind_in_words, proofs
 from analyzer.reports.phone import describe_number
+from analyzer.reports.settings import settings_in_words
 from analyzer.reports.words import SHOWN, listed, quoted
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def grids(analysis: "Analysis", attacks: pd.DataFrame) -> list[Grid]:
         _captures(analysis.captures, names),
         _fates(analysis.fates),
         _anomalies(analysis.anomalies, names),
+        _settings(analysis),
         _versions(),
     ]
     return [grid for grid in every if grid.rows]
@@ -281,6 +283,13 @@ def _anomalies(anomalies: pd.DataFrame, names: dict[str, str]) -> Grid:
     rows.sort(key=lambda row: -int(row[1].replace(",", "")))
     note = "Traffic that could not be understood, by reason; each one is in anomalies.csv."
     return Grid("anomalies", "Anomalies", columns, rows[:ROWS], note)
+
+
+def _settings(analysis: "Analysis") -> Grid:
+    used = settings_in_words(analysis)
+    note = "What differs from the defaults is named first." if any(one.differs for one in used) else ""
+    rows = [[one.name, one.value] for one in used]
+    return Grid("settings", "Settings used", [Column("setting", "fixed"), Column("value", "wrap")], rows, note)
 
 
 def _versions() -> Grid:

@@ -21,6 +21,9 @@ def render_markdown(told: "Answer") -> str:
     if advice := told.of("advice"):
         blocks.append("\n".join(["**Do now**", "", *(f"- {_plain(line.text)}" for line in advice)]))
     blocks += [f"**Packets** {_plain(line.text)}" for line in told.of("fates")]
+    if told.settings:
+        used = "; ".join(f"{used.name}: {used.value}" for used in told.settings)
+        blocks.append(f"**Settings** {_plain(used)}")
     blocks += [_plain(line.text) for line in told.of("report")]
     return "\n\n".join(blocks) + "\n"
 

@@ -3,6 +3,9 @@
     schema      1; a later number may add keys, and takes none away
     sipscope    the version that wrote it
     period      since and until, of a period of a store; null for captures
+    settings    thresholds that differ from their defaults (detector, name, value, default; times in seconds), detectors
+                added and left_out, allow (entries, files), signatures and geoip (files), engine, keylog, most_bytes,
+                ports, recorded (by a job), narrowed
     answer      the sentences of the answer, as {role, text}; the same words as in the other reports
     captures    the captures table
     counts      captures, packets, messages, sources, attacks, campaigns, anomalies
@@ -28,6 +31,7 @@ import pandas as pd
 from analyzer.exports.files import open_whole
 from analyzer.exports.secrets import mask, mask_secrets
 from analyzer.reports.answer import Answer, answer, worst_first
+from analyzer.reports.settings import settings_for_programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +68,7 @@ def summarize(analysis: "Analysis", *, show_secrets: bool = False, told: Answer 
         "schema": SCHEMA,
         "sipscope": version("sipscope"),
         "period": analysis.period and {name: _moment(time) for name, time in asdict(analysis.period).items()},
+        "settings": settings_for_programs(analysis.settings),
         "answer": [{"role": line.role, "text": line.text} for line in told.lines],
         "captures": _records(analysis.captures),
         "counts": _counts(analysis),

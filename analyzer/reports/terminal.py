@@ -46,6 +46,7 @@ STYLES = {
     "verdict": "bold",
     "advice": "bold cyan",
     "fates": "dim",
+    "settings": "yellow",
     "report": "green",
 }
 """How the label of a line looks, or the whole line where it has none."""

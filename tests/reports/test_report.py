@@ -63,8 +63,8 @@ def test_the_summary_has_its_documented_structure():
     summary = summarize(attacked())
 
     assert list(summary) == [
-        "schema", "sipscope", "period", "answer", "captures", "counts", "fates", "anomalies", "breaches", "answered",
-        "campaigns", "sources",
+        "schema", "sipscope", "period", "settings", "answer", "captures", "counts", "fates", "anomalies", "breaches",
+        "answered", "campaigns", "sources",
     ]  # fmt: skip
     assert summary["schema"] == SCHEMA
     assert summary["counts"] == {
