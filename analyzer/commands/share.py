@@ -5,14 +5,12 @@ from typing import Any
 import click
 
 from analyzer.commands.options import analyze, reading
-
-FORMATS = ("stix", "misp", "ecs", "zeek", "eve")
-TLP = ("clear", "green", "amber", "red")
+from analyzer.sharing import SHARES, TLP, Told
 
 
 @click.command()
 @reading
-@click.option("--format", "as_format", type=click.Choice(FORMATS), required=True, help="The form to share in.")
+@click.option("--format", "as_format", type=click.Choice(tuple(SHARES)), required=True, help="The form to share in.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Where it goes; standard output without.")
 @click.option("--campaign", metavar="ID", help="Share this campaign alone; the beginning of its id will do.")
 @click.option("--tlp", type=click.Choice(TLP), default="amber", show_default=True,
@@ -32,7 +30,6 @@ def share(
     from analyzer.allow import load_allowed
     from analyzer.blocking import find_blocks
     from analyzer.progress import watched
-    from analyzer.sharing import SHARES, Told
     from analyzer.sharing import share as write
 
     with watched(quiet=quiet) as work:
