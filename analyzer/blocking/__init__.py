@@ -101,7 +101,7 @@ class _Decision:
             else:
                 self.held[source] = self._row(source, [accusation], reason=kept[0], detail=kept[1])
         entries = self._entries()
-        held = sorted(self.held.values(), key=lambda row: (REASONS.index(row["reason"]), _order(row["entry"])))
+        held = sorted(self.held.values(), key=lambda row: (REASONS.index(row["reason"]), by_address(row["entry"])))
         return Blocks(
             entries=BLOCKS.conform(pd.DataFrame(entries)) if entries else BLOCKS.empty(),
             held=HELD.conform(pd.DataFrame(held)) if held else HELD.empty(),
@@ -188,7 +188,8 @@ def _text(network: Network) -> str:
     return str(network.network_address) if network.num_addresses == 1 else str(network)
 
 
-def _order(entry: str) -> tuple[int, int, int]:
+def by_address(entry: str) -> tuple[int, int, int]:
+    """Return what addresses and networks are sorted by, IPv4 first; what is neither comes last."""
     try:
         network = as_network(entry)
     except ValueError:

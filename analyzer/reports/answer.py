@@ -6,6 +6,7 @@ Every report begins with it. It is worked out once, here, so that the terminal, 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePath
 from shlex import quote as shell_quote
@@ -13,17 +14,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analyzer.blocking import find_blocks
 from analyzer.exports.escape import escape
 from analyzer.exports.secrets import mask
+from analyzer.reports.blocking import blockable, tell_held, these
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
 from analyzer.reports.settings import Used, settings_in_words
-from analyzer.reports.words import Clock, account, count, few, lasted, listed, quoted, silent, span, within
+from analyzer.reports.words import Clock, account, count, lasted, listed, quoted, silent, span, within
 from analyzer.strays import KNOCKS, SAID, Prober, find_probers
 from analyzer.tables import OUTCOMES
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
+    from analyzer.blocking import Blocks
 
 CAMPAIGNS = 10
 """Campaigns that the answer names."""
@@ -31,8 +35,6 @@ FINDINGS = 10
 """Breaches, and answered calls, that the answer names."""
 REASONS = 4
 """Reasons for joining a campaign that the answer names."""
-ADDRESSES = 12
-"""Addresses that an advice names."""
 NAMES = 5
 """Accounts, numbers and kinds of anomalies that a sentence names."""
 TITLE = 160
@@ -40,7 +42,7 @@ TITLE = 160
 FILES = 2
 """Captures that a command names one by one; of more, their folder."""
 STANDARD_INPUT = "-"
-MAY_BLOCK = "proven by a reply and may be blocked for a time"
+MAY_BLOCK = "{are} proven by a reply and may be blocked for a time"
 DETAIL = 300
 """Characters of what is told of an anomaly."""
 HEARD = {"two-way": ", two-way audio seen", "one-way": ", audio seen in one direction only", "none": ", no audio seen"}
@@ -76,6 +78,8 @@ class Answer:
     lines: tuple[Line, ...]
     breaches: tuple[Breach, ...] = ()
     calls: tuple[AnsweredCall, ...] = ()
+    blocks: "Blocks | None" = None
+    """Whom `sipscope block` would block, and whom it holds back, at the time of the answer."""
     settings: tuple[Used, ...] = ()
     """With what settings the analysis was made."""
 
@@ -95,12 +99,15 @@ class Answer:
         return "\n".join(f"{line.label}  {line.text}" if line.label else line.text for line in self.lines)
 
 
-def answer(analysis: "Analysis", *, report: Path | None = None, show_secrets: bool = False) -> Answer:
+def answer(
+    analysis: "Analysis", *, report: Path | None = None, show_secrets: bool = False, now: datetime | None = None
+) -> Answer:
     """Return the answer that the tables of an analysis give; report is where the full one lies.
 
-    Passwords that were found are masked unless show_secrets is true.
+    Passwords that were found are masked unless show_secrets is true. Whom to block is decided as of now, a time with a
+    zone; by the clock without.
     """
-    return _Narrator(analysis, show_secrets=show_secrets).tell().reported(report)
+    return _Narrator(analysis, show_secrets=show_secrets, now=now).tell().reported(report)
 
 
 def worst_first(campaigns: pd.DataFrame) -> pd.DataFrame:
@@ -129,8 +136,9 @@ def short_names(captures: Iterable[str]) -> dict[str, str]:
 class _Narrator:
     """Tells one analysis; what several sentences need is worked out once."""
 
-    def __init__(self, analysis: "Analysis", *, show_secrets: bool) -> None:
+    def __init__(self, analysis: "Analysis", *, show_secrets: bool, now: datetime | None) -> None:
         self.analysis = analysis
+        self.now = now
         self.show_secrets = show_secrets
         self.captures = analysis.captures
         self.attackers = analysis.sources[analysis.sources["verdict"] == "attacking"]
@@ -143,7 +151,7 @@ class _Narrator:
         else:
             lines += [Line("verdict", self.nothing()), *self.probers()]
         lines += [*self.fates(), *self.settings()]
-        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), settings=self.used)
+        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), self.blocks, settings=self.used)
 
     # --- what was read
 
@@ -414,22 +422,15 @@ class _Narrator:
             told.append(f"bar calls to {listed(numbers, NAMES)}, and ask your carrier what was charged")
         return [Line("advice", text) for text in [*told, *self.blocking()]]
 
+    @cached_property
+    def blocks(self) -> "Blocks":
+        """Whom `sipscope block` would block now, and whom it holds back: the same judgement."""
+        return find_blocks(self.analysis, now=self.now)
+
     def blocking(self) -> list[str]:
-        proven, allowed = self.attackers["proven"].notna(), self.attackers["allowed"].notna()
-        told = []
-        for chosen, may in (
-            (allowed, "on your allow-list: do not block, but find out what happened there"),
-            (proven & ~allowed, MAY_BLOCK),
-            (~proven & ~allowed, "not proven and may be forged: do not block on this alone"),
-        ):
-            addresses = self.attackers.loc[chosen, "source"]
-            if len(addresses):
-                are = "is" if len(addresses) == 1 else "are"
-                named = few(addresses.head(ADDRESSES).astype("str"), ADDRESSES, of=len(addresses))
-                told.append(f"{count(len(addresses), 'source')} {are} {may}: {named}")
-            if len(addresses) and may == MAY_BLOCK:
-                told.append(f"write a block-list: {self.command()}")
-        return told
+        blocked = blockable(self.blocks)
+        told = [these(blocked, MAY_BLOCK), f"write a block-list: {self.command()}"] if blocked else []
+        return [*told, *tell_held(self.blocks)]
 
     def command(self) -> str:
         """Return the command that makes a block-list of what was read."""
@@ -442,7 +443,13 @@ class _Narrator:
         if not named.isprintable() or len(named) > TITLE or STANDARD_INPUT in chosen or not named:
             named = "CAPTURE..."
         allow = " --allow FILE" if self.attackers["allowed"].notna().any() else ""
-        return f"sipscope block {named}{allow} --format nftables"
+        return f"sipscope block {named}{allow}{self._of_period()} --format nftables"
+
+    def _of_period(self) -> str:
+        """Return the options that name the period of a store."""
+        asked = self.analysis.period
+        ends = {} if asked is None else {"from": asked.since, "to": asked.until}
+        return "".join(f" --{name} {time:%Y-%m-%dT%H:%M:%S.%f}"[:-7] for name, time in ends.items() if time)
 
 
 def _number(call: AnsweredCall) -> Number:

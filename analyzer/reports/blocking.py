@@ -1,13 +1,13 @@
 """What became of the accused, for people: who is blocked, who is held back and why, and what a rule would stop."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer.blocking import Blocks
-from analyzer.reports.words import count, quoted, span
+from analyzer.blocking import ALLOWED, OVER, OWN, RESERVED, SHARED, SPOOFABLE, UNSURE, Blocks, by_address
+from analyzer.reports.words import count, few, quoted, span
 
 if TYPE_CHECKING:
     from analyzer.blocklists import Rules
@@ -18,9 +18,54 @@ SHOWN = 6
 HINTS = {
     "spoofable": "block them all the same: --include-spoofable",
     "private or reserved": "block them all the same: --include-private",
-    "over": "block them for longer: --for 30d",
+    "over": "block them all the same: --from-now, or for longer: --for 30d",
 }
 """What may be done about a reason."""
+ADDRESSES = 12
+"""Addresses that an advice names."""
+HELD_BACK = {
+    ALLOWED: ("{are} on your allow-list", "do not block, but find out what happened there"),
+    OWN: ("{are} among your own servers", "do not block, but find out what happened there"),
+    RESERVED: ("came from private or reserved addresses", "left out of block-lists without --include-private"),
+    SHARED: ("shared an address with innocent phones", "do not block, or you hit those too"),
+    UNSURE: ("{are} not accused with certainty", "do not block on this alone"),
+    SPOOFABLE: ("{are} not proven and may be forged", "do not block on this alone"),
+    OVER: ("attacked so long ago that a block has ended", "left out of block-lists without --from-now"),
+}
+"""What is said of sources that are held back for a reason, and what to do about them."""
+
+
+def blockable(blocks: Blocks) -> list[str]:
+    """Return the sources that a decision blocks, alone or in a network."""
+    return sorted({str(source) for members in blocks.entries["sources"] for source in members}, key=by_address)
+
+
+def these(sources: Sequence[str], what: str) -> str:
+    """Return '2 sources are …: 192.0.2.1, 192.0.2.2'; of what, {are} is 'is' or 'are'."""
+    return f"{_counted(len(sources), what)}: {few(sources[:ADDRESSES], ADDRESSES, of=len(sources))}"
+
+
+def _counted(sources: int, what: str) -> str:
+    return f"{count(sources, 'source')} {what.format(are='is' if sources == 1 else 'are')}"
+
+
+def tell_held(blocks: Blocks) -> list[str]:
+    """Return a sentence on the sources that are held back for each reason; on all of them, if nobody is blocked."""
+    held = {reason: _held(blocks, reason) for reason in HELD_BACK}
+    held = {reason: sources for reason, sources in held.items() if sources}
+    told = [these(sources, ": ".join(HELD_BACK[reason])) for reason, sources in held.items()]
+    if not held or len(blocks.entries):
+        return told
+    if len(told) == 1:
+        return [f"block nobody: {told[0]}"]
+    reasons = ", ".join(_counted(len(sources), HELD_BACK[reason][0]) for reason, sources in held.items())
+    return [f"block nobody: {reasons}", *told]
+
+
+def _held(blocks: Blocks, reason: str) -> list[str]:
+    """Return the sources, but not the networks, that are held back for a reason."""
+    entries = blocks.held.loc[blocks.held["reason"] == reason, "entry"].astype("str")
+    return [entry for entry in entries if "/" not in entry]
 
 
 def tell_blocks(blocks: Blocks) -> str:

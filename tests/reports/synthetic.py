@@ -267,6 +267,7 @@ def hostile_analysis():
         authorized=True,
     )
     tables["attacks"]["outcome"] = pd.Categorical(["breached", "answered", *HOSTILE[2:]])
+    tables["attacks"]["evidence"] = [[1, 2]] * count
     tables["sources"]["verdict"] = pd.Categorical(["attacking", "suspicious", "innocent", *HOSTILE[3:]])
     tables["fates"]["fate"] = pd.Categorical(["message", "set-aside", "unreadable", *HOSTILE[3:]])
     tables["anomalies"]["packet"] = [0, 0, *range(2, count)]

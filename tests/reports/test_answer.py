@@ -60,11 +60,9 @@ def test_the_whole_answer():
         "p0aa  an unknown tool: sweep  1 source  09:14  254 targets  rejected",
         "DO NOW  change the password of extension 101, and end the registrations made with it",
         "DO NOW  bar calls to +44 20 3769 0880 (United Kingdom), and ask your carrier what was charged",
-        "DO NOW  1 source is proven by a reply and may be blocked for a time: 10.77.0.2",
-        "DO NOW  write a block-list: sipscope block test.pcap --format nftables",
         (
-            "DO NOW  3 sources are not proven and may be forged: do not block on this alone:"
-            " 10.77.0.3, 10.77.0.4, 10.77.0.9"
+            "DO NOW  block nobody: 3 sources came from private or reserved addresses: left out of block-lists without"
+            " --include-private: 10.77.0.2, 10.77.0.3, 10.77.0.9"
         ),
         "PACKETS  14 carry SIP; set aside: 312 tcp, 4 fragment; anomalies: 1 bad content length",
     ]
@@ -280,7 +278,8 @@ def test_long_lists_are_cut_and_say_so():
         {"campaign": f"c{i}", "title": "t", "sources": [f"10.0.0.{i}"], "start": START, "end": END} for i in range(22)
     ]
     sources = [{"source": f"10.0.0.{i}", "verdict": "attacking"} for i in range(22)]
-    told = answer(analysis(campaigns=rows, sources=sources, captures=[capture(packets=0)]))
+    attacks = [{"attack": f"a{i}", "source": f"10.0.0.{i}", "start": START, "end": END} for i in range(22)]
+    told = answer(analysis(campaigns=rows, sources=sources, attacks=attacks, captures=[capture(packets=0)]))
 
     assert len(told.of("campaign")) == 10
     assert told.of("more")[0].text == "and 12 more, see the report"
