@@ -383,16 +383,12 @@ class _Parsers:
 
 def _parse(block: "Sequence[Packets]", capture: str) -> "tuple[list[Part], list[Part]]":
     """Return the messages of the pieces of a block in the order of time, and the anomalies, the engine's among them."""
+    from analyzer.sip.interleaving import interleave
     from analyzer.sip.parser import list_anomalies, parse_part
-    from analyzer.sip.parts import merge_by_time
 
-    messages: list[Part] = []
-    anomalies: list[Part] = []
-    for packets in block:
-        parsed, wrong = parse_part(packets, capture=capture)
-        messages.append(parsed)
-        anomalies += [wrong, list_anomalies(packets.anomalies, capture=capture)]
-    return merge_by_time(messages), anomalies
+    packets = interleave(block)
+    messages, wrong = parse_part(packets, capture=capture)
+    return [messages], [wrong, list_anomalies(packets.anomalies, capture=capture)]
 
 
 def _read_capture(tally: _Tally, decode: "Engine", parsers: _Parsers, watch: "_Watch") -> None:

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from analyzer.sip.columns import text_array
 from analyzer.sip.grammar import NONE
+from analyzer.sip.interleaving import interleave
 from analyzer.sip.parser import list_anomalies, merge, parse_part
-from analyzer.sip.parts import ADDRESS_BYTES, Coded, Part, assemble, merge_by_time
+from analyzer.sip.parts import ADDRESS_BYTES, Coded, Part, assemble
 from analyzer.tables import ANOMALIES, MESSAGES
 
 if TYPE_CHECKING:
@@ -49,16 +50,11 @@ class Block(NamedTuple):
 
 def parse_block(pieces: "Sequence[Packets]", capture: str) -> Block | None:
     """Return what the pieces of a block hold, in the order of time; None if that is nothing."""
-    messages: list[Part] = []
-    anomalies: list[Part] = []
-    for packets in pieces:
-        parsed, wrong = parse_part(packets, capture=capture)
-        messages.append(parsed)
-        anomalies += [part for part in (wrong, list_anomalies(packets.anomalies, capture=capture)) if part.rows]
-    merged = merge_by_time(messages)
-    if not merged and not anomalies:
+    packets = interleave(pieces)
+    part, wrong = parse_part(packets, capture=capture)
+    anomalies = [each for each in (wrong, list_anomalies(packets.anomalies, capture=capture)) if each.rows]
+    if not part.rows and not anomalies:
         return None
-    part = merged[0] if merged else Part(capture)
     clients = _clients(part) if part.rows else np.empty(0, np.uint64)
     return Block(part, anomalies, clients, _sent(part) if part.rows else SENT.empty_table())
 

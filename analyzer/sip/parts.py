@@ -58,34 +58,6 @@ def narrow(numbers: "NDArray[Any]") -> "NDArray[Any]":
     return numbers.astype(next(fitting, np.int64))
 
 
-def merge_by_time(parts: Sequence[Part]) -> list[Part]:
-    """Return parts of one capture as one whose rows are in the order of time and packet; as they are if they have it.
-
-    What is merged block by block, while little of it is in memory, need not be moved when the table is made.
-    """
-    filled = [part for part in parts if part.rows]
-    order = _order(filled) if len(filled) > 1 else None
-    if order is None:
-        return filled
-    names = list(filled[0].columns)
-    columns = {name: _merge([part.columns.pop(name) for part in filled], order) for name in names}
-    return [Part(filled[0].capture, len(order), columns)]
-
-
-def _merge(columns: "Sequence[Any]", order: "NDArray[np.int64]") -> Column:
-    """Return columns of one kind, one after the other, and the rows of all in that order."""
-    if isinstance(columns[0], Coded):
-        shifts = np.cumsum([0, *(len(column.words) for column in columns[:-1])])
-        codes = [
-            np.where(column.codes == NONE, NONE, column.codes + np.int64(shift))
-            for column, shift in zip(columns, shifts, strict=True)
-        ]
-        return Coded(narrow(np.concatenate(codes)[order]), pa.concat_arrays([column.words for column in columns]))
-    if isinstance(columns[0], pa.Array):
-        return pa.concat_arrays(columns).take(pa.array(order))
-    return np.concatenate(columns)[order]
-
-
 def assemble(table: Table, parts: Sequence[Part], *, by_time: bool = False) -> pd.DataFrame:
     """Return the table of all parts, one below the other; with by_time sorted by time, capture and packet.
 

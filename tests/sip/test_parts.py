@@ -1,11 +1,10 @@
-"""Parts of tables: merged in the order of time, block by block, they make the table that sorting them late makes."""
+"""Parts of tables: assembled in the order of time."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 
-from analyzer.sip.parts import Coded, Part, assemble, merge_by_time
+from analyzer.sip.parts import Coded, Part, assemble
 from analyzer.tables import MESSAGES
 
 WORDS = ["INVITE", "OPTIONS", "REGISTER"]
@@ -39,35 +38,7 @@ def disordered():
     ]
 
 
-def test_merged_parts_make_the_same_table():
-    expected = assemble(MESSAGES, disordered(), by_time=True)
-    (merged,) = merge_by_time(disordered())
-    pd.testing.assert_frame_equal(assemble(MESSAGES, [merged]), expected)
-    assert expected["packet"].tolist() == [1, 2, 4, 6, 7, 9, 300, 11, 12, 13]
-
-
-def test_parts_in_order_are_left_as_they_are():
-    first, second = make_part([1, 2], [1, 2], seed=1), make_part([3, 4], [3, 4], seed=2)
-    assert merge_by_time([first, Part("a.pcap"), second]) == [first, second]
-    assert first.columns
-    assert merge_by_time([Part("a.pcap")]) == []
-
-
-def test_a_part_out_of_order_is_not_merged_with_nothing():
-    late = make_part([2, 1], [1, 2], seed=1)
-    assert merge_by_time([late]) == [late]
-    assert assemble(MESSAGES, [late], by_time=True)["packet"].tolist() == [2, 1]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_any_parts_are_merged_as_they_are_sorted(seed):
-    def parts():
-        random = np.random.default_rng(seed)
-        sizes = random.integers(1, 40, 3)
-        return [
-            make_part(random.integers(-1, 50, size).tolist(), random.integers(1, 400, size).tolist(), seed=seed + place)
-            for place, size in enumerate(sizes)
-        ]
-
-    expected = assemble(MESSAGES, parts(), by_time=True)
-    pd.testing.assert_frame_equal(assemble(MESSAGES, merge_by_time(parts()), by_time=True), expected)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_parts_are_sorted_by_time_and_packet(parts):
+    frame = assemble(MESSAGES, disordered()[:parts], by_time=True)
+    assert frame["packet"].tolist() == [[1, 4, 6, 9, 12, 13], [1, 2, 4, 6, 7, 9, 300, 11, 12, 13]][parts - 1]
