@@ -6,7 +6,6 @@ from click.testing import CliRunner
 from analyzer.cli import cli
 from analyzer.errors import SettingsError
 from analyzer.jobs.settings import EXAMPLE, Record, load_job, read_job
-from analyzer.quantities import period, say_period, say_size, size
 
 LEAST = '[spool]\nfolder = "in"\n[folders]\ntables = "t"\nreports = "r"\n'
 
@@ -88,39 +87,3 @@ def test_a_missing_file_is_a_sentence(tmp_path):
     assert "cannot be read" in str(read_job(tmp_path / "none.toml")[1][0])
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     assert "no TOML" in str(read_job(tmp_path / "binary.toml")[1][0])
-
-
-@pytest.mark.parametrize(
-    ("written", "seconds"), [("90s", 90), ("15m", 900), ("1.5 h", 5400), ("2W", 1209600), (30, 30)]
-)
-def test_periods(written, seconds):
-    assert period(written).total_seconds() == seconds
-
-
-@pytest.mark.parametrize("written", ["", "h", "1", "1 year", "-1s", "0s", "9999999999999d", True, None, "1e5s"])
-def test_no_periods(written):
-    with pytest.raises(ValueError, match="no period"):
-        period(written)
-
-
-@pytest.mark.parametrize(("written", "count"), [("20 GB", 20 * 10**9), ("1GiB", 1 << 30), (5, 5), ("1.5 kB", 1500)])
-def test_sizes(written, count):
-    assert size(written) == count
-
-
-@pytest.mark.parametrize("written", ["", "GB", "1 XB", "0", -1, None, True])
-def test_no_sizes(written):
-    with pytest.raises(ValueError, match="no size"):
-        size(written)
-
-
-def test_quantities_in_words():
-    assert [say_period(timedelta(seconds=count)) for count in (0.5, 60, 90, 3600, 5400, 172800)] == [
-        "0.5 seconds", "a minute", "90 seconds", "an hour", "90 minutes", "2 days",
-    ]  # fmt: skip
-    assert [say_size(count) for count in (7, 1500, 20 * 10**9, 1234 * 10**12)] == [
-        "7 bytes",
-        "1.5 KB",
-        "20 GB",
-        "1,234 TB",
-    ]
