@@ -6,6 +6,7 @@ from itertools import islice
 
 import pandas as pd
 
+from analyzer import quantities
 from analyzer.exports.escape import escape
 
 SHOWN = 80
@@ -19,10 +20,7 @@ SHORT = pd.Timedelta("1h")
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """Return '1 source', '2 sources', 'no sources'."""
-    many = many or f"{one}s"
-    if number == 0:
-        return f"no {many}"
-    return f"{number:,} {one if number == 1 else many}"
+    return quantities.count(number, one, many) if number else f"no {many or f'{one}s'}"
 
 
 def listed(items: Iterable[str], limit: int, *, more: str = "more") -> str:
