@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePath
-from shlex import quote as shell_quote
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,7 +16,7 @@ import pandas as pd
 from analyzer.blocking import find_blocks
 from analyzer.exports.escape import escape
 from analyzer.exports.secrets import mask
-from analyzer.reports.blocking import blockable, tell_held, these
+from analyzer.reports.blocking import block_command, blockable, tell_held, these
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
 from analyzer.reports.settings import Used, settings_in_words
@@ -39,9 +38,6 @@ NAMES = 5
 """Accounts, numbers and kinds of anomalies that a sentence names."""
 TITLE = 160
 """Characters of a campaign's title."""
-FILES = 2
-"""Captures that a command names one by one; of more, their folder."""
-STANDARD_INPUT = "-"
 MAY_BLOCK = "{are} proven by a reply and may be blocked for a time"
 DETAIL = 300
 """Characters of what is told of an anomaly."""
@@ -429,27 +425,8 @@ class _Narrator:
 
     def blocking(self) -> list[str]:
         blocked = blockable(self.blocks)
-        told = [these(blocked, MAY_BLOCK), f"write a block-list: {self.command()}"] if blocked else []
+        told = [these(blocked, MAY_BLOCK), f"write a block-list: {block_command(self.analysis)}"] if blocked else []
         return [*told, *tell_held(self.blocks)]
-
-    def command(self) -> str:
-        """Return the command that makes a block-list of what was read."""
-        captures = list(dict.fromkeys(self.captures["capture"].astype("str")))
-        if self.analysis.store is not None:  # the captures may be gone
-            captures = [self.analysis.store]
-        folders = {str(PurePath(capture).parent) for capture in captures}
-        chosen = captures if len(captures) <= FILES else [f"{folders.pop()}/"] if len(folders) == 1 else []
-        named = " ".join(map(shell_quote, chosen))
-        if not named.isprintable() or len(named) > TITLE or STANDARD_INPUT in chosen or not named:
-            named = "CAPTURE..."
-        allow = " --allow FILE" if self.attackers["allowed"].notna().any() else ""
-        return f"sipscope block {named}{allow}{self._of_period()} --format nftables"
-
-    def _of_period(self) -> str:
-        """Return the options that name the period of a store."""
-        asked = self.analysis.period
-        ends = {} if asked is None else {"from": asked.since, "to": asked.until}
-        return "".join(f" --{name} {time:%Y-%m-%dT%H:%M:%S.%f}"[:-7] for name, time in ends.items() if time)
 
 
 def _number(call: AnsweredCall) -> Number:

@@ -1,6 +1,8 @@
 """What became of the accused, for people: who is blocked, who is held back and why, and what a rule would stop."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
+from shlex import quote
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -8,8 +10,10 @@ import pandas as pd
 
 from analyzer.blocking import ALLOWED, OVER, OWN, RESERVED, SHARED, SPOOFABLE, UNSURE, Blocks, by_address
 from analyzer.reports.words import count, few, quoted, span
+from analyzer.settings import ENGINE
 
 if TYPE_CHECKING:
+    from analyzer.analysis import Analysis
     from analyzer.blocklists import Rules
 
 WIDTH = 80
@@ -21,6 +25,11 @@ HINTS = {
     "over": "block them all the same: --from-now, or for longer: --for 30d",
 }
 """What may be done about a reason."""
+FILES = 2
+"""Captures that a command names one by one; of more, their folder."""
+PATHS = 160
+"""Characters of the paths that a command names."""
+STANDARD_INPUT = "-"
 ADDRESSES = 12
 """Addresses that an advice names."""
 HELD_BACK = {
@@ -66,6 +75,42 @@ def _held(blocks: Blocks, reason: str) -> list[str]:
     """Return the sources, but not the networks, that are held back for a reason."""
     entries = blocks.held.loc[blocks.held["reason"] == reason, "entry"].astype("str")
     return [entry for entry in entries if "/" not in entry]
+
+
+def block_command(analysis: "Analysis") -> str:
+    """Return the command that makes a block-list of what was analysed, with the same settings."""
+    captures = list(dict.fromkeys(analysis.captures["capture"].astype("str")))
+    if analysis.store is not None:  # the captures may be gone
+        captures = [analysis.store]
+    folders = {str(PurePath(capture).parent) for capture in captures}
+    chosen = captures if len(captures) <= FILES else [f"{folders.pop()}/"] if len(folders) == 1 else []
+    named = "" if STANDARD_INPUT in chosen else _for_a_shell(chosen)
+    return " ".join(["sipscope block", named or "CAPTURE...", *_options(analysis), "--format nftables"])
+
+
+def _options(analysis: "Analysis") -> Iterator[str]:
+    """Yield the options that an analysis was made with and a block-list depends on."""
+    settings, asked = analysis.settings, analysis.period
+    changed = settings.thresholds or settings.left_out or settings.added
+    files = {"settings": ("",) if changed else (), "signatures": settings.signatures}
+    allowed = settings.allowed or analysis.sources["allowed"].notna().any()
+    files["allow"] = settings.allow or (("",) if allowed else ())
+    for name, paths in files.items():
+        yield from (f"--{name} {_for_a_shell([path]) or 'FILE'}" for path in paths)
+    if settings.engine != ENGINE:
+        yield f"--engine {settings.engine}"
+    if settings.keylog:
+        yield f"--keylog {_for_a_shell([settings.keylog]) or 'FILE'}"
+    if settings.most_bytes:
+        yield f"--most-bytes {settings.most_bytes}"
+    ends = {} if asked is None else {"from": asked.since, "to": asked.until}
+    yield from (f"--{name} {time:%Y-%m-%dT%H:%M:%S}" for name, time in ends.items() if time)
+
+
+def _for_a_shell(paths: Sequence[str]) -> str:
+    """Return paths as a shell takes them; nothing if they are empty, too long, or cannot be shown."""
+    named = " ".join(map(quote, filter(None, paths)))
+    return named if named.isprintable() and len(named) <= PATHS else ""
 
 
 def tell_blocks(blocks: Blocks) -> str:

@@ -18,9 +18,11 @@ from analyzer.blocking import REASONS, find_blocks
 from analyzer.blocklists import rules_to_block, write_rules
 from analyzer.cli import cli
 from analyzer.reports.answer import answer
-from analyzer.reports.blocking import HELD_BACK
+from analyzer.reports.blocking import HELD_BACK, block_command
 from analyzer.reports.markdown import render_markdown
 from analyzer.reports.summary import summarize
+from analyzer.settings import Settings
+from analyzer.store import Period
 from analyzer.tables import TABLES
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -119,6 +121,21 @@ def test_the_commands_agree_on_a_capture_of_today(tmp_path):
     count, named = may_be_blocked(lines)
     assert count == len(blocked) >= 5
     assert set(named) <= blocked
+
+
+def test_the_advised_command_has_the_settings_of_the_analysis(tmp_path):
+    good = tmp_path / "the good.txt"
+    good.write_text("45.9.0.0/30\n")
+    found = whole(Scene().attacker("45.9.0.7"))
+    used = Settings(allowed=1, allow=(str(good),), left_out=("probe",), signatures=("more.toml",), engine="scapy")
+    asked = Period(since=NOW - timedelta(days=7), until=NOW)
+    assert block_command(replace(found, settings=used, period=asked, store="a store")) == (
+        f"sipscope block 'a store' --settings FILE --signatures more.toml --allow '{good}' --engine scapy"
+        " --from 2026-11-15T12:00:00 --to 2026-11-22T12:00:00 --format nftables"
+    )
+    assert block_command(replace(found, settings=Settings(keylog="k\x1b[2J", most_bytes=9), store="x\n")) == (
+        "sipscope block CAPTURE... --keylog FILE --most-bytes 9 --format nftables"
+    )
 
 
 def test_several_reasons_are_said_one_by_one():

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 from needs import CAPTURES
 from store.kept import add
 
+from analyzer import analyze
 from analyzer.cli import cli
 from analyzer.errors import AnalyzerError
+from analyzer.reports.blocking import block_command
 from analyzer.store import Store
 
 FEW = [str(CAPTURES / name) for name in ("svmap-sweep.pcap", "tollfraud.pcap")]
@@ -132,7 +134,10 @@ def test_a_pipe_is_refused_in_a_sentence(tmp_path):
     assert "save it to a file" in run("store", "-", "-o", tmp_path / "store")
 
 
-def test_the_advice_names_the_store_since_captures_may_be_gone(store, tmp_path):
-    said = " ".join(run("report", store, "-o", tmp_path / "report").split())
+def test_the_advice_names_the_store_since_captures_may_be_gone(store):
+    period = {"since": "2026-11-22T14:50", "until": "2026-11-23"}
 
-    assert f"sipscope block {store} --format nftables" in said
+    assert block_command(analyze(store)) == f"sipscope block {store} --format nftables"
+    assert block_command(analyze(store, **period)) == (
+        f"sipscope block {store} --from 2026-11-22T14:50:00 --to 2026-11-23T00:00:00 --format nftables"
+    )
