@@ -18,6 +18,14 @@ from analyzer.tools import load_signatures
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def script(name):
+    """Return a script of docs/, imported."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_every_command_is_in_the_readme():
     table = set(re.findall(r"^\| `sipscope (\w+)", README, re.MULTILINE))
     assert table == set(cli.commands)
@@ -65,10 +73,7 @@ def test_the_example_in_the_readme_is_what_the_command_says(tmp_path, monkeypatc
 
 
 def test_the_generated_pages_are_what_the_code_says():
-    spec = importlib.util.spec_from_file_location("docs_make", ROOT / "docs" / "make.py")
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    pages = made.pages()
+    pages = script("make").pages()
     there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").glob("*/*.md")}
     assert there == set(pages)
     assert [path for path, text in pages.items() if (ROOT / "docs" / path).read_text(encoding="utf-8") != text] == []
@@ -76,10 +81,7 @@ def test_the_generated_pages_are_what_the_code_says():
 
 def test_the_pictures_are_of_reports_as_they_are(tmp_path):
     program("chromium")
-    spec = importlib.util.spec_from_file_location("docs_pictures", ROOT / "docs" / "pictures.py")
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    for path in made.take(tmp_path, CAPTURES):
+    for path in script("pictures").take(tmp_path, CAPTURES):
         kept = ROOT / "docs" / "pictures" / path.name
         now, then = (struct.unpack(">II", shot.read_bytes()[16:24]) for shot in (path, kept))
         assert now[0] == then[0], f"{path.name}: run docs/pictures.py"
