@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from unseen.stacks import ALNUM, DIGITS, HEX, PHONES, Stack, chars, made_up, of, sipcli, sipvicious
+from unseen.stacks import ALNUM, DIGITS, PHONES, PROGRAMS, Stack, chars, made_up, sipcli, sipvicious
 from unseen.talk import Client, Server, World
 from unseen.wire import SYN
 
@@ -391,15 +391,7 @@ def script(rng: random.Random, agent: str = "") -> Stack:
 
 def sality() -> Stack:
     """The Sality module's REGISTER (with a branch drawn once, not the published one)."""
-    return Stack(
-        "Asterisk PBX",
-        "Content-Length Via From Call-ID CSeq To Max-Forwards User-Agent Contact Expires",
-        lambda *_: "3G7c2D8V11K5DQu",
-        of(DIGITS, 18),
-        of(DIGITS, 10),
-        "sip:{user}@{domain}",
-        via="{branch};rport",
-    )
+    return PROGRAMS["sality"]
 
 
 def stolen(rng: random.Random) -> Stack:
@@ -409,9 +401,8 @@ def stolen(rng: random.Random) -> Stack:
 
 def plain(session: str, order: str, branch: str, tag: str, call_id: str) -> Stack:
     """A script in Go or Python, described by hand."""
-    shapes = {"hex": of(HEX, 16), "dec": of(DIGITS, 9), "aln": of(ALNUM, 12)}
-    mark = shapes[branch]
-    return Stack("", order, lambda r, h: "z9hG4bK" + mark(r, h), shapes[tag], shapes[call_id], session=session)
+    shapes = {"hex": "{hex16}", "dec": "{digit9}", "aln": "{alnum12}"}
+    return Stack("", order, "z9hG4bK" + shapes[branch], shapes[tag], shapes[call_id], session=session)
 
 
 __all__ = ["Attackers", "plain", "replace", "sality", "script", "sipcli", "sipvicious", "stolen"]

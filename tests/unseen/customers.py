@@ -1,6 +1,6 @@
 """The 189 who mean no harm, as an operator of public SIP servers knows them."""
 
-from unseen.stacks import ASTERISK, CHECK_SIP, KAMAILIO, PHONES, SIPP, SIPSAK, TRUNKS
+from unseen.stacks import PHONES, PROGRAMS, SERVERS, TRUNKS
 from unseen.talk import Client, Server, World
 
 DAY = 86400.0
@@ -241,7 +241,7 @@ class Customers:
     def pings(self, many: int) -> None:
         """Border controllers and proxies that ask every minute whether we live."""
         for _ in range(many):
-            stack = self.rng.choice([KAMAILIO, *TRUNKS])
+            stack = self.rng.choice([SERVERS["kamailio"], *TRUNKS])
             client, server, when = self.client("ping", stack, shown=""), self.rng.choice(self.main), self.when()
             call = self.world.call(client, server, "ping", "", f"sip:{server.address}:5060")
             for _ in range(self.rng.randrange(20, 120)):
@@ -250,11 +250,9 @@ class Customers:
 
     def monitors(self, many: int) -> None:
         """Monitoring of our own, of five servers each."""
+        monitors = PROGRAMS["check_sip"], PROGRAMS["sipsak"], SERVERS["kamailio"]
         for index in range(many):
-            client, when = (
-                self.client("monitor", [CHECK_SIP, SIPSAK, KAMAILIO][index % 3], shown=""),
-                self.start + 100 + index,
-            )
+            client, when = self.client("monitor", monitors[index % 3], shown=""), self.start + 100 + index
             targets = self.world.servers[:5]
             for _ in range(int(self.days * 24)):
                 for server in targets:
@@ -318,7 +316,7 @@ class Customers:
         """Hundreds of calls to people in the country, many of which nobody takes."""
         for _ in range(many):
             client, server, user, when = (
-                self.client("call centre", self.rng.choice([ASTERISK, *PHONES])),
+                self.client("call centre", self.rng.choice([SERVERS["asterisk"], *PHONES])),
                 self.rng.choice(self.main),
                 self.user(),
                 self.when(),
@@ -338,7 +336,7 @@ class Customers:
 
     def load_test(self) -> None:
         """A load test of our own."""
-        client, server, when = self.client("load test", SIPP, shown=""), self.main[0], self.when()
+        client, server, when = self.client("load test", PROGRAMS["sipp"], shown=""), self.main[0], self.when()
         for _ in range(300):
             self.world.invite(
                 when, self.world.call(client, server, "sipp", "service"), answers=(100, 180, 200), ring=0.5, talk=1

@@ -3,7 +3,7 @@
 import random
 
 from unseen.customers import DAY, Customers
-from unseen.stacks import FREESWITCH, PHONES, TRUNKS
+from unseen.stacks import PHONES, SERVERS, TRUNKS
 from unseen.talk import Server, World
 from unseen.variants import ASTERISK, MIDNIGHT, NAT_NETS, servers
 
@@ -60,7 +60,7 @@ def pings(seed: int) -> World:
     """The nodes of a carrier's switch, each of which asks three of our servers once while the capture lasts."""
     world, people = _begin(seed, 1)
     for _ in range(MANY):
-        client = people.client("ping", FREESWITCH, shown="")
+        client = people.client("ping", SERVERS["freeswitch"], shown="")
         for server in people.main:
             call = world.call(client, server, "trunk1", "", f"sip:{server.address}")
             world.options(MIDNIGHT + people.rng.uniform(0, 50), call)

@@ -5,7 +5,7 @@ import random
 import struct
 from dataclasses import dataclass, field, replace
 
-from unseen.stacks import HEX, Stack, chars
+from unseen.stacks import HEX, Stack, chars, draw
 from unseen.wire import Wire
 
 Truth = dict[str, str]
@@ -114,8 +114,8 @@ class World:
             user,
             to,
             domain,
-            stack.call_id(rng, client.host),
-            stack.tag(rng, client.host),
+            draw(rng, stack.call_id, client.host),
+            draw(rng, stack.tag, client.host),
             first,
             uri or f"sip:{to}@{domain}",
         )
@@ -134,7 +134,7 @@ class World:
         """Write a request as the client's stack writes it."""
         stack, client = call.client.stack, call.client
         if not same or not call.branch:
-            call.branch = stack.branch(self.rng, client.host)
+            call.branch = draw(self.rng, stack.branch, client.host)
         fields = {"user": call.user, "host": client.host, "port": client.port, "domain": call.domain}
         to = stack.person.format(**{**fields, "user": call.to}) + (f";tag={call.to_tag}" if call.to_tag else "")
         values = {
