@@ -14,7 +14,7 @@ A wrong block cuts off a customer, so whoever may be innocent is held back, and 
 An address is blocked until a time after its last attack (Policy), because addresses change hands.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from analyzer.analysis import Analysis
 
-__all__ = ["Blocks", "Policy", "find_blocks"]
+__all__ = ["Blocks", "Judgement", "Policy", "find_blocks", "judge"]
 
 ALLOWED, OWN, RESERVED = "allow-listed", "own server", "private or reserved"
 SHARED, UNSURE, SPOOFABLE, OVER = "shared with innocent phones", "not sure enough", "spoofable", "over"
@@ -45,6 +45,16 @@ NAMES = 3
 """Allowed addresses that are named as what saved a network."""
 
 Row: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Whom to block, and who is accused but held back, source by source."""
+
+    blocked: tuple[str, ...]
+    """The sources to be blocked, alone or in a network; in the order of the analysis."""
+    held: Mapping[str, str]
+    """The reason, of REASONS, for which each other accused source is held back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +86,18 @@ def find_blocks(
         allow: the known-good addresses; they win always, also over networks that hold one of them.
         now: the time (with a zone) at which the block-list is made; the clock's without.
     """
-    decision = _Decision(analysis, policy or Policy(), allow or AllowList(), now or datetime.now(UTC))
-    return decision.blocks()
+    return _Decision(analysis, policy or Policy(), allow or AllowList(), now or datetime.now(UTC)).blocks()
+
+
+def judge(
+    analysis: "Analysis",
+    *,
+    policy: Policy | None = None,
+    allow: AllowList | None = None,
+    now: datetime | None = None,
+) -> Judgement:
+    """Return what find_blocks() decides of each source, without the networks and the particulars: in less time."""
+    return _Decision(analysis, policy or Policy(), allow or AllowList(), now or datetime.now(UTC)).judgement()
 
 
 class _Decision:
@@ -89,19 +109,26 @@ class _Decision:
         self.seen: Circumstances = circumstances(analysis, self.accused)
         self.names = dict(zip(self.accused, allow.names(self.accused), strict=True))
         self.chosen: dict[str, Accusation] = {}
-        self.held: dict[str, Row] = {}
+        self.held: dict[str, tuple[str, str]] = {}
+        """Why a source is held back, and the particulars."""
+        for source, accusation in self.accused.items():
+            if kept := next(self._objections(accusation), None):
+                self.held[source] = kept
+            else:
+                self.chosen[source] = accusation
+
+    def judgement(self) -> Judgement:
+        return Judgement(blocked=tuple(self.chosen), held={source: reason for source, (reason, _) in self.held.items()})
 
     def blocks(self) -> Blocks:
         import pandas as pd
 
-        for source, accusation in self.accused.items():
-            kept = next(self._objections(accusation), None)
-            if kept is None:
-                self.chosen[source] = accusation
-            else:
-                self.held[source] = self._row(source, [accusation], reason=kept[0], detail=kept[1])
-        entries = self._entries()
-        held = sorted(self.held.values(), key=lambda row: (REASONS.index(row["reason"]), by_address(row["entry"])))
+        entries, saved = self._entries()
+        held = [
+            *(self._held(source, [self.accused[source]], *why) for source, why in self.held.items()),
+            *saved,
+        ]
+        held.sort(key=lambda row: (REASONS.index(row["reason"]), by_address(row["entry"])))
         return Blocks(
             entries=BLOCKS.conform(pd.DataFrame(entries)) if entries else BLOCKS.empty(),
             held=HELD.conform(pd.DataFrame(held)) if held else HELD.empty(),
@@ -127,23 +154,25 @@ class _Decision:
         if until <= self.now:
             yield OVER, f"ended {until:%Y-%m-%d %H:%M} UTC"
 
-    def _entries(self) -> list[Row]:
+    def _entries(self) -> tuple[list[Row], list[Row]]:
+        """Return what is blocked, and the networks that are not, for the sake of an allowed address."""
         networks = {as_network(source): source for source in self.chosen}
         if self.policy.aggregate:
             grouped, saved = summarise(networks, self._others, self.allow, private=self.policy.private)
         else:
             grouped, saved = {network: [network] for network in networks}, {}
+        spared = []
         for network, members in saved.items():
             names = ", ".join(entry.name for entry in self.allow.overlapping(network)[:NAMES])
             whole = f"holds {names}; its {len(members):,} attackers are blocked one by one"
             theirs = [self.chosen[networks[member]] for member in members]
-            self.held[str(network)] = self._row(str(network), theirs, reason=ALLOWED, detail=whole)
+            spared.append(self._held(str(network), theirs, ALLOWED, whole))
         rows = []
         for network in sorted(grouped, key=lambda network: (network.version, network)):
             accused = [self.chosen[networks[member]] for member in grouped[network]]
             until = min(self.policy.until(accusation, self.now) for accusation in accused)
             rows.append(self._row(_text(network), accused, until=until))
-        return rows
+        return rows, spared
 
     def _others(self) -> dict[str, bool]:
         """Return every other address that was seen, and whether it may be innocent."""
@@ -151,10 +180,13 @@ class _Decision:
         sources = self.analysis.sources
         others |= {str(source): verdict != "suspicious" for source, verdict in
                    zip(sources["source"], sources["verdict"], strict=True)}  # fmt: skip
-        others |= {source: row["reason"] not in HARMLESS for source, row in self.held.items()}
+        others |= {source: reason not in HARMLESS for source, (reason, _) in self.held.items()}
         for source in self.chosen:
             others.pop(source, None)
         return others
+
+    def _held(self, entry: str, accused: list[Accusation], reason: str, detail: str) -> Row:
+        return self._row(entry, accused, reason=reason, detail=detail)
 
     def _row(self, entry: str, accused: list[Accusation], **columns: object) -> Row:
         worst = max(accused, key=lambda one: (OUTCOMES.index(one.outcome), one.confidence))

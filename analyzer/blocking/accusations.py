@@ -1,8 +1,9 @@
 """What each accused source did, put together from its attacks."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -25,31 +26,106 @@ FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Accusation:
-    """Everything that one attacking source is accused of."""
+    """Everything that one attacking source is accused of; what is told of it is put together when it is asked for."""
 
     source: str
-    kinds: tuple[str, ...]
-    tools: tuple[str, ...]
-    campaigns: tuple[str, ...]
+    attacks: Sequence[Mapping[str, Any]]
+    """The rows of its attacks, FIELDS of each; their confidence is that of the campaign if that is higher."""
     user_agents: tuple[str, ...]
-    outcome: str
-    confidence: float
-    sure: bool
     allowed: str | None
     """The name by which the analysis knows it to be allowed."""
-    first: datetime
-    last: datetime
-    visits: int
-    """How often it came: attacks with a rest between them."""
-    capture: str
-    evidence: tuple[int, ...]
-    """Packets, in that capture, of the attack that reached most."""
-    accounts: frozenset[str]
-    breached: frozenset[str]
-    numbers: frozenset[str]
-    answered: frozenset[str]
-    why: str
-    """In words; text from the wire is in it as it was sent."""
+    least: float
+    """The confidence from which on it is sure."""
+
+    @cached_property
+    def _worst(self) -> Mapping[str, Any]:
+        return max(self.attacks, key=lambda attack: (OUTCOMES.index(_outcome(attack)), attack["confidence"]))
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of its attacks."""
+        return self._words("kind")
+
+    @cached_property
+    def tools(self) -> tuple[str, ...]:
+        """The tools that it used."""
+        return self._words("tool")
+
+    @cached_property
+    def campaigns(self) -> tuple[str, ...]:
+        """The campaigns that it takes part in."""
+        return self._words("campaign")
+
+    @property
+    def outcome(self) -> str:
+        """The most that it reached."""
+        return _outcome(self._worst)
+
+    @cached_property
+    def confidence(self) -> float:
+        """The confidence of the surest of its attacks."""
+        return max(attack["confidence"] for attack in self.attacks)
+
+    @property
+    def sure(self) -> bool:
+        """Whether that is enough to block it."""
+        return self.confidence >= self.least
+
+    @cached_property
+    def first(self) -> datetime:
+        """When its first attack began."""
+        return _time(min(attack["start"] for attack in self.attacks))
+
+    @cached_property
+    def last(self) -> datetime:
+        """When its last attack ended."""
+        return _time(max(attack["end"] for attack in self.attacks))
+
+    @cached_property
+    def visits(self) -> int:
+        """How often it came: attacks with a rest between them."""
+        return _visits([(attack["start"], attack["end"]) for attack in self.attacks])
+
+    @property
+    def capture(self) -> str:
+        """The capture of the attack that reached most."""
+        return str(self._worst["capture"])
+
+    @property
+    def evidence(self) -> tuple[int, ...]:
+        """Packets, in that capture, of that attack."""
+        return tuple(self._worst["evidence"])
+
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that it tried or found."""
+        return self._every("accounts") | self._every("found")
+
+    @cached_property
+    def breached(self) -> frozenset[str]:
+        """The accounts that it broke into."""
+        return self._every("breached")
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The numbers that it wanted."""
+        return self._every("numbers")
+
+    @cached_property
+    def answered(self) -> frozenset[str]:
+        """The numbers of its calls that were answered."""
+        return self._every("answered")
+
+    @property
+    def why(self) -> str:
+        """What it did, in words; text from the wire is in it as it was sent."""
+        return _why(self)
+
+    def _every(self, name: str) -> frozenset[str]:
+        return frozenset(str(item) for attack in self.attacks for item in attack[name])
+
+    def _words(self, name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(attack[name] for attack in self.attacks if isinstance(attack[name], str)))
 
 
 def accusations(analysis: "Analysis", policy: Policy) -> dict[str, Accusation]:
@@ -69,50 +145,20 @@ def accusations(analysis: "Analysis", policy: Policy) -> dict[str, Accusation]:
         attacking["source"].tolist(), attacking["user_agents"].tolist(), attacking["allowed"].tolist(), strict=True
     )
     return {
-        source: _accusation(source, theirs[source], agents, allowed, policy)
+        source: Accusation(
+            source=source,
+            attacks=theirs[source],
+            user_agents=tuple(agents),
+            allowed=allowed if isinstance(allowed, str) else None,
+            least=policy.sure,
+        )
         for source, agents, allowed in facts
         if source in theirs
     }
 
 
-def _accusation(
-    source: str, attacks: list[dict[str, Any]], agents: list[str], allowed: object, policy: Policy
-) -> Accusation:
-    worst = max(attacks, key=lambda attack: (OUTCOMES.index(_outcome(attack)), attack["confidence"]))
-    confidence = max(attack["confidence"] for attack in attacks)
-
-    def every(name: str) -> frozenset[str]:
-        return frozenset(str(item) for attack in attacks for item in attack[name])
-
-    return Accusation(
-        source=source,
-        kinds=_words(attack["kind"] for attack in attacks),
-        tools=_words(attack["tool"] for attack in attacks),
-        campaigns=_words(attack["campaign"] for attack in attacks),
-        user_agents=tuple(agents),
-        outcome=_outcome(worst),
-        confidence=confidence,
-        sure=confidence >= policy.sure,
-        allowed=allowed if isinstance(allowed, str) else None,
-        first=_time(min(attack["start"] for attack in attacks)),
-        last=_time(max(attack["end"] for attack in attacks)),
-        visits=_visits([(attack["start"], attack["end"]) for attack in attacks]),
-        capture=str(worst["capture"]),
-        evidence=tuple(worst["evidence"]),
-        accounts=every("accounts") | every("found"),
-        breached=every("breached"),
-        numbers=every("numbers"),
-        answered=every("answered"),
-        why=_why(attacks, worst, agents),
-    )
-
-
-def _outcome(attack: dict[str, Any]) -> str:
+def _outcome(attack: Mapping[str, Any]) -> str:
     return attack["outcome"] if attack["outcome"] in OUTCOMES else OUTCOMES[0]
-
-
-def _words(values: Iterable[object]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for value in values if isinstance(value, str)))
 
 
 def _time(value: Any) -> datetime:  # noqa: ANN401
@@ -129,23 +175,23 @@ def _visits(spans: list[tuple[Any, Any]]) -> int:
     return visits
 
 
-def _why(attacks: list[dict[str, Any]], worst: dict[str, Any], agents: list[str]) -> str:
+def _why(accusation: Accusation) -> str:
     """Return what a source did: what and with what success, in which campaign, by which packets."""
-    ranked = sorted(attacks, key=lambda attack: (-OUTCOMES.index(_outcome(attack)), -attack["confidence"]))
-    done = dict.fromkeys(f"{attack['kind']} ({_outcome(attack)})" for attack in ranked)
-    told = [", ".join(done)]
-    if campaigns := _words(attack["campaign"] for attack in attacks):
-        told.append(f"campaign {' '.join(campaigns)}")
-    packets = " ".join(str(packet) for packet in worst["evidence"][:PACKETS])
+    ranked = sorted(accusation.attacks, key=lambda attack: (-OUTCOMES.index(_outcome(attack)), -attack["confidence"]))
+    worst = ranked[0]
+    told = [", ".join(dict.fromkeys(f"{attack['kind']} ({_outcome(attack)})" for attack in ranked))]
+    if accusation.campaigns:
+        told.append(f"campaign {' '.join(accusation.campaigns)}")
+    packets = " ".join(str(packet) for packet in accusation.evidence[:PACKETS])
     if packets:
-        told.append(f"packets {packets} of {PurePath(str(worst['capture'])).name}")
-    if tools := _words(attack["tool"] for attack in attacks):
-        told.append(f"tool {' '.join(tools)}")
+        told.append(f"packets {packets} of {PurePath(accusation.capture).name}")
+    if accusation.tools:
+        told.append(f"tool {' '.join(accusation.tools)}")
     for word, values in (
         ("broke into", worst["breached"]),
         ("wanted", worst["numbers"]),
         ("tried accounts", worst["accounts"]),
-        ("calls itself", agents),
+        ("calls itself", accusation.user_agents),
     ):
         if len(values):
             told.append(f"{word} {' '.join(str(value) for value in values[:NUMBERS])}")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PROVEN = 0.5
 """The share, of the calls of an attack in which there could be a proof, that must have one."""
 _COLUMNS = (
-    "capture", "packet", "transport", "source", "destination", "method", "uri_user", "to_user", "call_id",
-    "authorized", "auth_user", "answer", "rang", "in_dialog", "from_server", "proof",
+    "capture", "packet", "transport", "source", "destination", "method", "uri_user", "to_user", "authorized",
+    "auth_user", "answer", "rang", "in_dialog", "from_server", "proof",
 )  # fmt: skip
 
 
@@ -112,37 +112,37 @@ def _servers(
 def _telephones(accused: "Mapping[str, Accusation]", sent: pd.DataFrame, received: pd.DataFrame) -> dict[str, str]:
     """Return the accused at whose address somebody telephones who is none of the attack."""
     found: dict[str, str] = {}
-    success = sent["answer"].between(200, 299).fillna(value=False).to_numpy(np.bool_)
-    opening = ~sent["in_dialog"].to_numpy() & ~sent["method"].isin(FOLLOW_UPS).to_numpy()
-    authorized = sent["authorized"].to_numpy()
-    owner = sent["auth_user"].astype("str").fillna(sent["to_user"].astype("str"))
-    registering = (sent["method"] == "REGISTER").to_numpy()
-    calling = (sent["method"] == "INVITE").to_numpy()
-    for source, account in _distinct(sent["source"], owner, success & authorized):
+    success = sent[sent["answer"].between(200, 299).fillna(value=False).to_numpy(np.bool_)]
+    opening = ~success["in_dialog"] & ~success["method"].isin(FOLLOW_UPS)
+    trusted, others = success[success["authorized"]], success[~success["authorized"]]
+    for source, account in _distinct(trusted, "source", "auth_user", "to_user"):
         if account not in accused[source].breached:
             found.setdefault(source, f"credentials of account {account} are accepted from there")
-    for source, account in _distinct(sent["source"], sent["to_user"], success & registering & ~authorized):
+    for source, account in _distinct(others[others["method"] == "REGISTER"], "source", "to_user"):
         if account not in accused[source].accounts | accused[source].breached:
             found.setdefault(source, f"account {account} registers from there")
-    for source, dialled in _distinct(sent["source"], sent["uri_user"], success & calling & opening):
+    for source, dialled in _distinct(success[opening & (success["method"] == "INVITE")], "source", "uri_user"):
         if not _part_of(accused[source], dialled):
             found.setdefault(source, f"a call to {dialled} from there is answered, and is none of the attack")
-    reached = received["rang"].to_numpy() | received["answer"].between(200, 299).fillna(value=False).to_numpy(np.bool_)
-    reached &= (received["method"] == "INVITE").to_numpy() & ~received["in_dialog"].to_numpy()
-    called = received["to_user"].astype("str").fillna(received["uri_user"].astype("str"))
-    for source, account in _distinct(received["destination"], called, reached):
+    calls = received[(received["method"] == "INVITE") & ~received["in_dialog"]]
+    reached = calls[calls["rang"] | calls["answer"].between(200, 299).fillna(value=False)]
+    for source, account in _distinct(reached, "destination", "to_user", "uri_user"):
         if account not in accused[source].accounts | accused[source].breached:
             found.setdefault(source, f"account {account} is called there")
     return found
 
 
-def _distinct(addresses: "pd.Series[Any]", texts: "pd.Series[Any]", rows: "Truth") -> Iterable[tuple[str, str]]:
-    """Return each pair of an address and a text among some rows; a text that is missing is ''."""
-    if not rows.any():
-        return ()
-    at = np.flatnonzero(rows)
-    pairs = pd.DataFrame({"one": addresses.take(at), "other": texts.take(at)}).astype("str").fillna("")
-    return pairs.drop_duplicates().itertuples(index=False, name=None)
+def _distinct(rows: pd.DataFrame, address: str, *texts: str) -> Iterable[tuple[str, str]]:
+    """Return each pair of an address and a text, the first of some that is there; '' where all are missing."""
+    pairs = rows[[address, *texts]].drop_duplicates().astype("str")
+    text = pairs[texts[0]]
+    for name in texts[1:]:
+        text = text.fillna(pairs[name])
+    return (
+        pd.DataFrame({"one": pairs[address], "other": text.fillna("")})
+        .drop_duplicates()
+        .itertuples(index=False, name=None)
+    )
 
 
 def _part_of(accusation: "Accusation", dialled: str) -> bool:
@@ -163,23 +163,23 @@ def _proofs(analysis: "Analysis", accused: "Mapping[str, Accusation]", sent: pd.
     a forged attack may drag in a call of the telephone whose address it forges.
     """
     attacks, calls = analysis.attacks, analysis.calls
-    shown = _evidence(attacks, sent)
-    told = sent[_among_texts(sent["call_id"], {call for call_ids in shown.values() for _, call in call_ids})]
-    words = _proven_calls(told)
+    call_ids = analysis.messages["call_id"]
+    shown = _evidence(attacks, sent, call_ids)
+    words = _proven_calls(sent, call_ids, {call for those in shown.values() for _, call in those})
     media = calls[calls["proof"].notna()]
     for source, call, word in zip(media["source"], media["call_id"], media["proof"], strict=True):
         words[str(source), str(call)] = str(word)
     proofs: dict[str, str] = {}
-    for call_ids in shown.values():
-        provable = [words[key] for key in call_ids if key in words]
+    for those in shown.values():
+        provable = [words[key] for key in those if key in words]
         proven = [word for word in provable if word]
         if proven and len(proven) >= PROVEN * len(provable):
-            (source, _) = next(iter(call_ids))
+            (source, _) = next(iter(those))
             proofs.setdefault(source, max(set(proven), key=proven.count))
     return {source: word for source, word in proofs.items() if source in accused}
 
 
-def _evidence(attacks: pd.DataFrame, sent: pd.DataFrame) -> dict[int, set[tuple[str, str]]]:
+def _evidence(attacks: pd.DataFrame, sent: pd.DataFrame, call_ids: "pd.Series[Any]") -> dict[int, set[tuple[str, str]]]:
     """Return the calls, as source and Call-ID, of the evidence of each attack."""
     captures = sent["capture"].cat.categories
     place = captures.get_indexer(pd.Index(attacks["capture"].astype("str")))
@@ -192,24 +192,23 @@ def _evidence(attacks: pd.DataFrame, sent: pd.DataFrame) -> dict[int, set[tuple[
     accusers = attacks["source"].tolist()
     shown: dict[int, set[tuple[str, str]]] = {}
     told = sent.take(rows)
-    for key, source, call in zip(keys[rows].tolist(), told["source"].tolist(), told["call_id"].tolist(), strict=True):
+    calls = call_ids.loc[told.index].tolist()
+    for key, source, call in zip(keys[rows].tolist(), told["source"].tolist(), calls, strict=True):
         for number in wanted[key]:
             if accusers[number] == source and isinstance(call, str):
                 shown.setdefault(number, set()).add((source, call))
     return shown
 
 
-def _among_texts(column: "pd.Series[Any]", texts: set[str]) -> "Truth":
-    return column.isin(texts).to_numpy() if texts else np.zeros(len(column), np.bool_)
-
-
-def _proven_calls(told: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """Return the calls in which there could be a step that depends on a reply, each with what it is, or ''."""
-    answered = told["answer"].notna().to_numpy()
-    provable = told["authorized"].to_numpy() | told["proof"].notna().to_numpy()
-    provable |= answered & (told["method"] == "INVITE").to_numpy()
-    provable |= answered & told["transport"].isin(["tcp", "ws"]).to_numpy()
-    rows = told.loc[provable, ["source", "call_id", "proof"]].drop_duplicates()
+def _proven_calls(sent: pd.DataFrame, call_ids: "pd.Series[Any]", wanted: set[str]) -> dict[tuple[str, str], str]:
+    """Return those wanted in which there could be a step that depends on a reply, each with what it is, or ''."""
+    answered = sent["answer"].notna().to_numpy()
+    provable = sent["authorized"].to_numpy() | sent["proof"].notna().to_numpy()
+    provable |= answered & (sent["method"] == "INVITE").to_numpy()
+    provable |= answered & sent["transport"].isin(["tcp", "ws"]).to_numpy()
+    told = sent.loc[provable, ["source", "proof"]]
+    told = told.assign(call_id=call_ids.loc[told.index])
+    rows = told[told["call_id"].isin(wanted)].drop_duplicates() if wanted else told[:0]
     words: dict[tuple[str, str], str] = {}
     for source, call, proof in zip(rows["source"], rows["call_id"], rows["proof"], strict=True):
         if isinstance(proof, str) or (source, call) not in words:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer.blocking import find_blocks
+from analyzer.blocking import judge
 from analyzer.exports.escape import escape
 from analyzer.exports.secrets import mask
-from analyzer.reports.blocking import block_command, blockable, tell_held, these
+from analyzer.reports.blocking import block_command, by_addresses, tell_held, these
 from analyzer.reports.findings import AnsweredCall, Breach, find_answered_calls, find_breaches
 from analyzer.reports.phone import Number, describe_number
 from analyzer.reports.settings import Used, settings_in_words
@@ -26,7 +26,7 @@ from analyzer.tables import OUTCOMES
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
-    from analyzer.blocking import Blocks
+    from analyzer.blocking import Judgement
 
 CAMPAIGNS = 10
 """Campaigns that the answer names."""
@@ -74,7 +74,7 @@ class Answer:
     lines: tuple[Line, ...]
     breaches: tuple[Breach, ...] = ()
     calls: tuple[AnsweredCall, ...] = ()
-    blocks: "Blocks | None" = None
+    judgement: "Judgement | None" = None
     """Whom `sipscope block` would block, and whom it holds back, at the time of the answer."""
     settings: tuple[Used, ...] = ()
     """With what settings the analysis was made."""
@@ -147,7 +147,7 @@ class _Narrator:
         else:
             lines += [Line("verdict", self.nothing()), *self.probers()]
         lines += [*self.fates(), *self.settings()]
-        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), self.blocks, settings=self.used)
+        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), self.judgement, settings=self.used)
 
     # --- what was read
 
@@ -419,14 +419,14 @@ class _Narrator:
         return [Line("advice", text) for text in [*told, *self.blocking()]]
 
     @cached_property
-    def blocks(self) -> "Blocks":
-        """Whom `sipscope block` would block now, and whom it holds back: the same judgement."""
-        return find_blocks(self.analysis, now=self.now)
+    def judgement(self) -> "Judgement":
+        """Whom `sipscope block` would block now, and whom it holds back."""
+        return judge(self.analysis, now=self.now)
 
     def blocking(self) -> list[str]:
-        blocked = blockable(self.blocks)
+        blocked = by_addresses(self.judgement.blocked)
         told = [these(blocked, MAY_BLOCK), f"write a block-list: {block_command(self.analysis)}"] if blocked else []
-        return [*told, *tell_held(self.blocks)]
+        return [*told, *tell_held(self.judgement)]
 
 
 def _number(call: AnsweredCall) -> Number:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer.blocking import ALLOWED, OVER, OWN, RESERVED, SHARED, SPOOFABLE, UNSURE, Blocks, by_address
+from analyzer.blocking import ALLOWED, OVER, OWN, RESERVED, SHARED, SPOOFABLE, UNSURE, Blocks, Judgement, by_address
 from analyzer.reports.words import count, few, quoted, span
 from analyzer.settings import ENGINE
 
@@ -44,11 +44,6 @@ HELD_BACK = {
 """What is said of sources that are held back for a reason, and what to do about them."""
 
 
-def blockable(blocks: Blocks) -> list[str]:
-    """Return the sources that a decision blocks, alone or in a network."""
-    return sorted({str(source) for members in blocks.entries["sources"] for source in members}, key=by_address)
-
-
 def these(sources: Sequence[str], what: str) -> str:
     """Return '2 sources are …: 192.0.2.1, 192.0.2.2'; of what, {are} is 'is' or 'are'."""
     return f"{_counted(len(sources), what)}: {few(sources[:ADDRESSES], ADDRESSES, of=len(sources))}"
@@ -58,12 +53,14 @@ def _counted(sources: int, what: str) -> str:
     return f"{count(sources, 'source')} {what.format(are='is' if sources == 1 else 'are')}"
 
 
-def tell_held(blocks: Blocks) -> list[str]:
+def tell_held(judgement: Judgement) -> list[str]:
     """Return a sentence on the sources that are held back for each reason; on all of them, if nobody is blocked."""
-    held = {reason: _held(blocks, reason) for reason in HELD_BACK}
-    held = {reason: sources for reason, sources in held.items() if sources}
+    held: dict[str, list[str]] = {reason: [] for reason in HELD_BACK}
+    for source, reason in judgement.held.items():
+        held[reason].append(source)
+    held = {reason: by_addresses(sources) for reason, sources in held.items() if sources}
     told = [these(sources, ": ".join(HELD_BACK[reason])) for reason, sources in held.items()]
-    if not held or len(blocks.entries):
+    if not held or judgement.blocked:
         return told
     if len(told) == 1:
         return [f"block nobody: {told[0]}"]
@@ -71,10 +68,9 @@ def tell_held(blocks: Blocks) -> list[str]:
     return [f"block nobody: {reasons}", *told]
 
 
-def _held(blocks: Blocks, reason: str) -> list[str]:
-    """Return the sources, but not the networks, that are held back for a reason."""
-    entries = blocks.held.loc[blocks.held["reason"] == reason, "entry"].astype("str")
-    return [entry for entry in entries if "/" not in entry]
+def by_addresses(sources: Iterable[str]) -> list[str]:
+    """Return addresses in their order, IPv4 first."""
+    return sorted(sources, key=by_address)
 
 
 def block_command(analysis: "Analysis") -> str:
