@@ -4,12 +4,10 @@ The reader takes bytes as soon as they are there, and never waits for the analys
 the latest messages, once a second or, where it takes long, less often. What was found is kept by the ledger.
 """
 
-import ctypes
 import struct
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -26,6 +24,7 @@ from analyzer.errors import AnalyzerError, CaptureError
 from analyzer.feeds import BytesFeed, Feed
 from analyzer.formats import is_capture
 from analyzer.ledger import Attacker, Bounds, Campaign, Event, Finding, Ledger, Totals
+from analyzer.memory import give_back_free
 from analyzer.sip.streams import Streams
 from analyzer.sip.transactions import follow
 from analyzer.standings import Row, foremost
@@ -358,7 +357,7 @@ class Live:
         self._probers = len(find_probers(analysis.strays, analysis.messages["source"].dropna().unique()))
         self._window.age(since)
         if self._examined > MANY:
-            give_back_memory()
+            give_back_free()
 
     def _analysis(self) -> "Analysis":
         """Return the analysis of the window."""
@@ -423,25 +422,6 @@ def _source_row(attacker: Attacker) -> Row:
         outcome=OUTCOMES[attacker.outcome], country=attacker.country, network=attacker.network,
         allowed=attacker.allowed,
     )  # fmt: skip
-
-
-def share_memory() -> None:
-    """Have all threads of this process take small pieces of memory from one place, which stays smaller in months.
-
-    The C library would give each thread a place of its own, and what one thread frees of another's waits there.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
-_M_ARENA_MAX = -8
-"""What mallopt() of glibc calls this."""
-
-
-def give_back_memory() -> None:
-    """Return memory that was freed to the system where the C library can; glibc would keep half of it."""
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 # --- before the curtain

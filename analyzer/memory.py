@@ -1,7 +1,10 @@
-"""Memory that is free, given back to the system: the C library would keep it for what might come."""
+"""How the C library keeps memory: what is free is given back, and threads share what there is."""
 
 import ctypes
 from contextlib import suppress
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""What mallopt() of glibc calls these."""
 
 
 def give_back_free() -> None:
@@ -11,3 +14,21 @@ def give_back_free() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep_apart(large_bytes: int) -> None:
+    """Have pieces of memory of so many bytes be the system's own: they are given back as soon as they are free."""
+    _set(_M_MMAP_THRESHOLD, large_bytes)
+
+
+def share_memory() -> None:
+    """Have all threads of this process take small pieces of memory from one place, which stays smaller in months.
+
+    The C library would give each thread a place of its own, and what one thread frees of another's waits there.
+    """
+    _set(_M_ARENA_MAX, 1)
+
+
+def _set(parameter: int, value: int) -> None:
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(parameter, value)

@@ -1,12 +1,11 @@
 """Captures to messages, anomalies, and the fate of every packet."""
 
-import ctypes
 import gc
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.capture import BLOCK_BYTES
 from analyzer.errors import CaptureError, SettingsError
-from analyzer.memory import give_back_free
+from analyzer.memory import give_back_free, keep_apart
 from analyzer.workers import EndedError, count_processors, in_threads, run
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ LARGE_BYTES = 1_000_000
 """Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
 COLLECTED = 50_000, 20, 50
 """How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
-_M_MMAP_THRESHOLD = -3
-"""What mallopt() of glibc calls this."""
 EXPLAINED_AT_ONCE = 250_000
 """Up to how many messages tools and answers are found at the same time: it is a twentieth faster, and takes 50 bytes of
 memory more for each message."""
@@ -251,8 +248,7 @@ def save_memory() -> None:
     The C library, and the allocator that comes with pyarrow, would keep them for what might come.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+    keep_apart(LARGE_BYTES)
 
 
 def collect_seldom() -> None:

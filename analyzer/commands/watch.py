@@ -132,7 +132,8 @@ def _open(source: str, stopped: _Stop, *, quiet: bool, **options: Any) -> "Live"
     from analyzer.allow import load_allowed
     from analyzer.compiled import prepare
     from analyzer.feeds import open_feed
-    from analyzer.live import Limits, Live, rehearse, share_memory
+    from analyzer.live import Limits, Live, rehearse
+    from analyzer.memory import share_memory
     from analyzer.places import load_places
     from analyzer.tools import load_signatures
 
