@@ -18,6 +18,7 @@ import pandas as pd
 from analyzer.analysis import Reading, examine
 from analyzer.calls import flows_part, flows_table
 from analyzer.capture import BLOCK_BYTES, Blocks, Readable, Stream
+from analyzer.engines.counts import Counts
 from analyzer.engines.native import read_blocks
 from analyzer.engines.strays import Gathering
 from analyzer.errors import AnalyzerError, CaptureError
@@ -111,39 +112,6 @@ class View:
     """Analyses that failed: what they looked at was let go."""
 
 
-class _Tally:
-    """What was read so far; written by the reader alone."""
-
-    def __init__(self) -> None:
-        self.packets = self.messages = self.anomalies = 0
-        self.dropped: int | None = None
-        self.first = self.last = -1
-        self.format = ""
-        self.fates: dict[tuple[str, str], int] = {}
-
-    def count(self, packets: "Packets") -> None:
-        """Count a block of packets as the engine decoded it."""
-        self.packets += packets.captured
-        self.format = packets.format or self.format
-        if packets.first >= 0:
-            self.first = packets.first if self.first < 0 else min(self.first, packets.first)
-        self.last = max(self.last, packets.last)
-        if packets.dropped is not None:
-            self.dropped = (self.dropped or 0) + packets.dropped
-
-    def settle(self, packets: "Packets") -> None:
-        """Count the fates of packets."""
-        self.messages += len(packets)
-        for fate, reasons in (
-            ("message", {"sip": packets.carriers}),
-            ("set-aside", packets.set_aside),
-            ("unreadable", packets.unreadable),
-        ):
-            for reason, count in reasons.items():
-                if count:
-                    self.fates[fate, reason] = self.fates.get((fate, reason), 0) + count
-
-
 class _Strays:
     """Packets without SIP, in two generations: when one is full, the one before it is let go."""
 
@@ -200,7 +168,8 @@ class Live:
         self._options: dict[str, Any] = {
             "detectors": detectors, "signatures": signatures, "allowed": allowed, "places": places,
         }  # fmt: skip
-        self._tally = _Tally()
+        self._counts = Counts()
+        self._anomalies = 0  # this, too, is written by the reader alone
         self._strays = _Strays(self.limits.strays)
         self._pending = Pending(self.limits.pending)
         self._window = Window(self.limits.rows)
@@ -239,8 +208,8 @@ class Live:
 
     def snapshot(self) -> View:
         """Return what is known now."""
-        tally, now = self._tally, time.monotonic()
-        packets, messages = tally.packets, tally.messages
+        counts, now = self._counts, time.monotonic()
+        packets, messages = counts.packets, counts.rows
         self._rates.append((now, packets, messages))
         while len(self._rates) > 2 and now - self._rates[1][0] >= RATE_SECONDS:
             self._rates.popleft()
@@ -248,16 +217,16 @@ class Live:
         lasted = max(now - then, 1e-3)
         return View(
             name=self.name, seconds=now - self._begun, packets=packets, messages=messages,
-            bytes=self._feed.bytes_read, first=tally.first, last=tally.last,
+            bytes=self._feed.bytes_read, first=counts.first, last=counts.last,
             packet_rate=(packets - packets_then) / lasted, message_rate=(messages - messages_then) / lasted,
-            dropped=self.dropped(), anomalies=tally.anomalies, fates=tally.fates.copy(), window=self._examined,
+            dropped=self.dropped(), anomalies=self._anomalies, fates=counts.fates.copy(), window=self._examined,
             pending=self._pending.rows, left_out=self._pending.left_out, behind=self._feed.waiting,
             suspicious=self._ledger.suspicious, probers=self._probers, failures=self._failures, **self._published,
         )  # fmt: skip
 
     def dropped(self) -> int | None:
         """Return how many packets the recorder says it lost, in the stream or beside it; None if it says nothing."""
-        known = [number for number in (self._feed.dropped(), self._tally.dropped) if number is not None]
+        known = [number for number in (self._feed.dropped(), self._counts.dropped) if number is not None]
         return max(known, default=None)
 
     # --- the reader
@@ -279,7 +248,7 @@ class Live:
         """Decode and parse one stream to its end."""
         streams: Streams | None = None
         for packets in read_blocks(_open(file, name)):
-            self._tally.count(packets)
+            self._counts.count(packets)
             self._strays.add(packets)
             pieces = [packets]
             if packets.segments is not None and len(packets.segments):
@@ -292,10 +261,10 @@ class Live:
     def _take(self, pieces: "list[Packets]", name: str) -> None:
         """Parse the pieces of a block, and let them wait to be examined."""
         for packets in pieces:
-            self._tally.settle(packets)
+            self._counts.settle(packets)
         block = parse_block(pieces, name)
         if block is not None:
-            self._tally.anomalies += sum(part.rows for part in block.anomalies)
+            self._anomalies += sum(part.rows for part in block.anomalies)
             while self._pending.full and not self._feed.pressed and not self._ended.is_set():
                 time.sleep(STEP_SECONDS / 10)
             self._pending.add(block)
@@ -376,7 +345,7 @@ class Live:
         dropped = self.dropped() or 0
         if dropped > self._told_dropped:
             self._told_dropped = dropped
-            when = pd.Timestamp(self._tally.last, tz="UTC") if self._tally.last >= 0 else None
+            when = pd.Timestamp(self._counts.last, tz="UTC") if self._counts.last >= 0 else None
             self._tell([Event(what="dropped", time=when, count=dropped)])
 
     def _publish(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.capture import BLOCK_BYTES
+from analyzer.engines.counts import Counts
 from analyzer.errors import CaptureError, SettingsError
 from analyzer.memory import give_back_free, keep_apart
 from analyzer.workers import EndedError, count_processors, in_threads, run
@@ -159,7 +160,7 @@ def _assemble(tallies: "Sequence[_Tally]") -> Reading:
     from analyzer.tables import ANOMALIES, CAPTURES, FATES, MESSAGES
 
     _give_back()
-    fates = [row for tally in tallies for row in tally.fates()]
+    fates = [row for tally in tallies for row in tally.list_fates()]
     messages = assemble(MESSAGES, [part for tally in tallies for part in tally.messages], by_time=True)
     return Reading(
         messages=messages,
@@ -268,62 +269,39 @@ def _give_back() -> None:
     give_back_free()
 
 
-class _Tally:
+class _Tally(Counts):
     """What has been read of one capture so far."""
 
     def __init__(self, path: Path) -> None:
         from analyzer.capture import describe
         from analyzer.engines.strays import Gathering
 
+        super().__init__()
         self.path = path
         self.name, self.bytes = describe(path)
         self.messages: list[Part] = []
         self.anomalies: list[Part] = []
-        self.counts: dict[tuple[str, str], int] = {}
-        self.packets = 0
-        self.rows = 0
-        self.times: tuple[int, ...] = ()
-        """The earliest and the latest time of any packet; none before the first packet that has one."""
         self.strays = Gathering()
-        self.dropped: int | None = None
-        self.format = ""
 
     def count(self, packets: "Packets") -> None:
-        """Count a block of packets as the engine decoded it."""
-        self.packets += packets.captured
+        """Count a block of packets as the engine decoded it, and keep what tells something without SIP."""
+        super().count(packets)
         self.strays.add(packets.strays)
-        times = [*self.times, *(time for time in (packets.first, packets.last) if time >= 0)]
-        self.times = (min(times), max(times)) if times else ()
-        self.format = packets.format or self.format
-        if packets.dropped is not None:
-            self.dropped = (self.dropped or 0) + packets.dropped
-
-    def settle(self, packets: "Packets") -> None:
-        """Count the fates of packets, and as many messages as there are rows."""
-        self.rows += len(packets)
-        for fate, reasons in (
-            ("message", {"sip": packets.carriers}),
-            ("set-aside", packets.set_aside),
-            ("unreadable", packets.unreadable),
-        ):
-            for reason, count in reasons.items():
-                if count:
-                    self.counts[fate, reason] = self.counts.get((fate, reason), 0) + count
 
     def take(self, messages: "list[Part]", anomalies: "list[Part]") -> None:
         """Take in what was parsed, block after block."""
         self.messages += messages
         self.anomalies += anomalies
 
-    def fates(self) -> list[tuple[str, str, str, int]]:
+    def list_fates(self) -> list[tuple[str, str, str, int]]:
         """Return the rows of the fates table."""
-        return [(self.name, fate, reason, count) for (fate, reason), count in self.counts.items()]
+        return [(self.name, fate, reason, count) for (fate, reason), count in self.fates.items()]
 
     def row(self) -> dict[str, object]:
         """Return the row of the captures table."""
         import pandas as pd
 
-        start, end = (pd.Timestamp(time, tz="UTC") for time in self.times) if self.times else (pd.NaT, pd.NaT)
+        start, end = (pd.Timestamp(time, tz="UTC") if time >= 0 else pd.NaT for time in (self.first, self.last))
         return {
             "capture": self.name,
             "format": self.format,
