@@ -26,7 +26,7 @@ from analyzer.feeds import BytesFeed, Feed
 from analyzer.formats import is_capture
 from analyzer.ledger import Attacker, Bounds, Campaign, Event, Finding, Ledger, Totals
 from analyzer.memory import give_back_free
-from analyzer.sip.streams import Streams
+from analyzer.sip.blocks import in_pieces
 from analyzer.sip.transactions import follow
 from analyzer.standings import Row, foremost
 from analyzer.strays import find_probers, stray_part, strays_table
@@ -246,17 +246,13 @@ class Live:
 
     def _read_one(self, file: Readable, name: str) -> None:
         """Decode and parse one stream to its end."""
-        streams: Streams | None = None
-        for packets in read_blocks(_open(file, name)):
-            self._counts.count(packets)
-            self._strays.add(packets)
-            pieces = [packets]
-            if packets.segments is not None and len(packets.segments):
-                streams = streams or Streams()
-                pieces.append(streams.add(packets.segments))
+        for pieces in in_pieces(read_blocks(_open(file, name)), self._count):
             self._take(pieces, name)
-        if streams is not None:
-            self._take([streams.finish()], name)
+
+    def _count(self, packets: "Packets") -> None:
+        """Count a block, and keep what tells something without SIP."""
+        self._counts.count(packets)
+        self._strays.add(packets)
 
     def _take(self, pieces: "list[Packets]", name: str) -> None:
         """Parse the pieces of a block, and let them wait to be examined."""

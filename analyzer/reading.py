@@ -15,6 +15,7 @@ from analyzer.capture import BLOCK_BYTES
 from analyzer.engines.counts import Counts
 from analyzer.errors import CaptureError, SettingsError
 from analyzer.memory import give_back_free, keep_apart
+from analyzer.sip.blocks import in_pieces, parse_pieces
 from analyzer.workers import EndedError, count_processors, in_threads, run
 
 if TYPE_CHECKING:
@@ -288,9 +289,9 @@ class _Tally(Counts):
         super().count(packets)
         self.strays.add(packets.strays)
 
-    def take(self, messages: "list[Part]", anomalies: "list[Part]") -> None:
+    def take(self, messages: "Part", anomalies: "list[Part]") -> None:
         """Take in what was parsed, block after block."""
-        self.messages += messages
+        self.messages.append(messages)
         self.anomalies += anomalies
 
     def list_fates(self) -> list[tuple[str, str, str, int]]:
@@ -320,7 +321,7 @@ class _Parsers:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "parser") if threads > 1 else None
-        self._waiting: deque[tuple[_Tally, Future[tuple[list[Part], list[Part]]]]] = deque()
+        self._waiting: deque[tuple[_Tally, Future[tuple[Part, list[Part]]]]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -334,18 +335,18 @@ class _Parsers:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def parse(self, tally: _Tally, *block: "Packets") -> None:
+    def parse(self, tally: _Tally, pieces: "Sequence[Packets]") -> None:
         """Have a block parsed into its tally; wait while more blocks are in memory than threads can be busy with.
 
         The packets of a block may be in several pieces, of which each is in order.
         """
-        for packets in block:
+        for packets in pieces:
             tally.settle(packets)
-        if self._pool is None or not any(map(len, block)):
-            future: Future[tuple[list[Part], list[Part]]] = Future()
-            future.set_result(_parse(block, tally.name))
+        if self._pool is None or not any(map(len, pieces)):
+            future: Future[tuple[Part, list[Part]]] = Future()
+            future.set_result(parse_pieces(pieces, capture=tally.name))
         else:
-            future = self._pool.submit(_parse, block, tally.name)
+            future = self._pool.submit(parse_pieces, pieces, capture=tally.name)
         self._waiting.append((tally, future))
         while self._waiting and (len(self._waiting) > self._threads or self._waiting[0][1].done()):
             self._collect()
@@ -355,33 +356,14 @@ class _Parsers:
         tally.take(*future.result())
 
 
-def _parse(block: "Sequence[Packets]", capture: str) -> "tuple[list[Part], list[Part]]":
-    """Return the messages of the pieces of a block in the order of time, and the anomalies, the engine's among them."""
-    from analyzer.sip.interleaving import interleave
-    from analyzer.sip.parser import list_anomalies, parse_part
-
-    packets = interleave(block)
-    messages, wrong = parse_part(packets, capture=capture)
-    return [messages], [wrong, list_anomalies(packets.anomalies, capture=capture)]
-
-
 def _read_capture(tally: _Tally, decode: "Engine", parsers: _Parsers, watch: "_Watch") -> None:
     """Read a capture into its tally, block by block; put its TCP streams in order, and parse what they carry."""
     from analyzer.capture import measure
-    from analyzer.sip.streams import Streams
 
-    streams: Streams | None = None
     with measure() as meter:
-        for packets in decode(tally.path):
-            tally.count(packets)
-            block = [packets]
-            if packets.segments is not None and len(packets.segments):
-                streams = streams or Streams()
-                block.append(streams.add(packets.segments))
-            parsers.parse(tally, *block)
+        for pieces in in_pieces(decode(tally.path), tally.count):
+            parsers.parse(tally, pieces)
             watch.tell(tally, meter.bytes_read)
-    if streams is not None:  # what still waits for segments that never came
-        parsers.parse(tally, streams.finish())
     watch.end(tally, meter.bytes_read)
 
 

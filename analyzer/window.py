@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analyzer.sip.blocks import parse_pieces
 from analyzer.sip.columns import text_array
 from analyzer.sip.grammar import NONE
-from analyzer.sip.interleaving import interleave
-from analyzer.sip.parser import list_anomalies, merge, parse_part
+from analyzer.sip.parser import merge
 from analyzer.sip.parts import ADDRESS_BYTES, Coded, Part, assemble
 from analyzer.tables import ANOMALIES, MESSAGES
 
@@ -50,9 +50,8 @@ class Block(NamedTuple):
 
 def parse_block(pieces: "Sequence[Packets]", capture: str) -> Block | None:
     """Return what the pieces of a block hold, in the order of time; None if that is nothing."""
-    packets = interleave(pieces)
-    part, wrong = parse_part(packets, capture=capture)
-    anomalies = [each for each in (wrong, list_anomalies(packets.anomalies, capture=capture)) if each.rows]
+    part, noted = parse_pieces(pieces, capture=capture)
+    anomalies = [each for each in noted if each.rows]
     if not part.rows and not anomalies:
         return None
     clients = _clients(part) if part.rows else np.empty(0, np.uint64)
