@@ -15,20 +15,28 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from analyzer.decompress import Decompressed, Flaw
 from analyzer.errors import CaptureError
 from analyzer.formats import HEAD_BYTES, PCAP_MAGICS, PCAPNG_MAGIC, find_compression, find_foreign, is_capture, say_what
+from analyzer.pcapng import MOST_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
 __all__ = [
-    "BLOCK_BYTES", "PCAPNG_MAGIC", "PCAP_MAGICS", "STDIN", "STDIN_NAME", "Blocks", "Meter", "Readable", "Stream",
-    "check", "describe", "find_captures", "measure", "open_blocks", "open_stream",
+    "BLOCK_BYTES", "LARGEST_PACKET", "MOST_INTERFACES", "PCAPNG_MAGIC", "PCAP_MAGICS", "STDIN", "STDIN_NAME",
+    "USUAL_PACKET", "Blocks", "Meter", "Readable", "Stream", "check", "describe", "find_captures", "measure",
+    "open_blocks", "open_stream",
 ]  # fmt: skip
 
 BLOCK_BYTES = 8 << 20
 """How many bytes the native engine decodes at a time; as many blocks as there are threads wait in memory, and two.
 
 Memory below 32 MiB is taken and given back without the system: two thirds of its share of the time was that."""
+LARGEST_PACKET = MOST_BLOCK_BYTES
+"""A packet, or a block of pcapng, that says it has more bytes is damaged."""
+USUAL_PACKET = 262_144
+"""The snap length that libpcap sets where none is asked for: a packet of so many bytes is never too long."""
+MOST_INTERFACES = 65_536
+"""Interfaces of a section of pcapng that are taken note of."""
 STDIN = Path("-")
 """The path that stands for standard input."""
 STDIN_NAME = "standard input"

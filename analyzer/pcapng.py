@@ -17,7 +17,12 @@ PACKETS = frozenset({2, 3, PACKET})
 GAP = "recording gap"
 """The comment of a section begins so, and with a colon, if something before it could not be recorded."""
 MOST_BLOCK_BYTES = 256 << 20
-_COMMENT = 1
+COMMENT = 1
+"""The option that is a comment."""
+_RESOLUTION, _OFFSET = 9, 14
+"""The options if_tsresol and if_tsoffset."""
+_LONGEST = 0xFFFF
+"""The most bytes that the value of an option has."""
 _END_OF_OPTIONS = b"\x00\x00\x00\x00"
 _NANOSECONDS = 9
 _UNKNOWN = 0xFFFF_FFFF_FFFF_FFFF
@@ -54,22 +59,42 @@ class Lost:
         return sum(known) if known else None
 
 
-def section(*, comment: str = "") -> bytes:
-    """Return the block that begins a file."""
-    options = _option(_COMMENT, comment.encode()) + _option(4, b"sipscope")
+class Interface(NamedTuple):
+    """What an Interface Description Block says."""
+
+    link: int = 0xFFFF
+    """The link type; 0xFFFF where the block is too short to say it."""
+    snap: int = 0
+    """The snap length; 0 if there is none."""
+    resolution: int = 6
+    """The resolution of its clock: 10 to this negative power, or 2 if the highest of eight bits is set."""
+    offset: int = 0
+    """The seconds that its times are to be moved by."""
+
+
+# --- blocks, written
+
+
+def section(*, comment: str = "", program: str = "sipscope") -> bytes:
+    """Return the block that begins a file, with a comment and the name of the program that writes it."""
+    options = _option(COMMENT, comment) + _option(4, program)
     return _block(SECTION, struct.pack("=IHHq", 0x1A2B3C4D, 1, 0, -1), options)
 
 
-def interface(link: int, *, name: str, snap: int, filtered: str) -> bytes:
-    """Return the block that describes an interface, its times in nanoseconds."""
-    options = _option(2, name.encode()) + _option(9, bytes([_NANOSECONDS])) + _option(11, b"\x00" + filtered.encode())
-    return _block(INTERFACE, struct.pack("=HHI", link, 0, snap), options)
+def interface(link: int, *, name: str = "", description: str = "", snap: int = 0, filtered: str | None = None) -> bytes:
+    """Return the block that describes an interface, its times in nanoseconds.
+
+    link is its link type, snap its snap length (0: none), and filtered the capture filter, if that is known.
+    """
+    options = _option(2, name) + _option(3, description) + _option(_RESOLUTION, bytes([_NANOSECONDS]))
+    options += b"" if filtered is None else _option(11, f"\0{filtered}")
+    return _block(INTERFACE, struct.pack("=HHI", link & 0xFFFF, 0, snap), options)
 
 
-def packet(time: int, data: bytes, wire: int) -> bytes:
-    """Return the block of a packet of the first interface, seen time ns after 1970, wire bytes long on the wire."""
-    head = struct.pack("=IIIII", 0, time >> 32, time & 0xFFFFFFFF, len(data), wire)
-    return _block(PACKET, head + data + bytes(-len(data) % 4), b"")
+def packet(time: int, data: bytes, wire: int, *, interface: int = 0, comment: str = "") -> bytes:
+    """Return the block of a packet, seen time ns after 1970 on an interface, wire bytes long on the wire."""
+    head = struct.pack("=IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(data), wire)
+    return _block(PACKET, head + data + bytes(-len(data) % 4), _option(COMMENT, comment))
 
 
 def statistics(time: int, lost: Lost, *, ticks: int = 1) -> bytes:
@@ -80,14 +105,47 @@ def statistics(time: int, lost: Lost, *, ticks: int = 1) -> bytes:
     return _block(STATISTICS, struct.pack("=III", 0, time >> 32, time & 0xFFFFFFFF), options)
 
 
-def _option(code: int, value: bytes) -> bytes:
-    return struct.pack("=HH", code, len(value)) + value + bytes(-len(value) % 4) if value else b""
+def _option(code: int, value: str | bytes) -> bytes:
+    """Return an option, cut to the bytes that one may have; nothing if it has no value."""
+    raw = value.encode(errors="replace") if isinstance(value, str) else value
+    if len(raw) > _LONGEST:
+        raw = raw[:_LONGEST].decode(errors="ignore").encode()
+    return struct.pack("=HH", code, len(raw)) + raw + bytes(-len(raw) % 4) if raw else b""
 
 
 def _block(kind: int, head: bytes, options: bytes) -> bytes:
     body = head + (options + _END_OF_OPTIONS if options else b"")
     size = struct.pack("=I", len(body) + 12)
     return struct.pack("=I", kind) + size + body + size
+
+
+# --- blocks, read
+
+
+def read_options(data: bytes | mmap.mmap, start: int, stop: int, order: str = "=") -> Iterator[tuple[int, bytes]]:
+    """Yield code and value of each option between start and stop, up to the first that does not fit.
+
+    The byte order is as the module struct has it.
+    """
+    while stop - start >= 4:
+        code, size = struct.unpack_from(order + "HH", data, start)
+        start += 4
+        if code == 0 or size > stop - start:
+            return
+        yield code, data[start : start + size]
+        start += size + (-size % 4)
+
+
+def read_interface(block: bytes, order: str = "=") -> Interface:
+    """Return what an Interface Description Block says, of which any part may be missing."""
+    link, snap = struct.unpack_from(order + "HxxI", block, 8) if len(block) >= 20 else Interface()[:2]
+    _, _, resolution, offset = Interface()
+    for code, value in read_options(block, 16, len(block) - 4, order):
+        if code == _RESOLUTION and value:
+            resolution = value[0]
+        elif code == _OFFSET and len(value) >= 8:
+            (offset,) = struct.unpack_from(order + "q", value)
+    return Interface(link, snap, resolution, offset)
 
 
 class File:
@@ -135,13 +193,13 @@ class File:
     def ticks(self) -> int:
         """Return the ns in a tick of the first interface's clock: 1 or 1000."""
         found = next((block for block in self.blocks() if block.kind == INTERFACE), None)
-        value = self._options(found, 16).get(9, b"\x06") if found else b"\x06"
-        return 1 if value[:1] == bytes([_NANOSECONDS]) else 1000
+        told = read_interface(self.data[found.at : found.stop]) if found else Interface()
+        return 1 if told.resolution == _NANOSECONDS else 1000
 
     def lost(self, block: Block) -> Lost:
         """Return what an Interface Statistics Block tells."""
-        options = self._options(block, 20)
-        counts = {code: struct.unpack("=Q", value)[0] for code, value in options.items() if len(value) == 8}
+        told = dict(read_options(self.data, block.at + 20, block.stop - 4))
+        counts = {code: struct.unpack("=Q", value)[0] for code, value in told.items() if len(value) == 8}
         known = {code: count for code, count in counts.items() if count != _UNKNOWN}
         return Lost(received=known.get(4), kernel=known.get(7), interface=known.get(5))
 
@@ -154,13 +212,3 @@ class File:
         if size < 24 or at < 0 or struct.unpack_from("=II", self.data, at) != (STATISTICS, size):
             return Lost()
         return self.lost(Block(at, STATISTICS, size))
-
-    def _options(self, block: Block, start: int) -> dict[int, bytes]:
-        options, at, stop = {}, block.at + start, block.stop - 4
-        while stop - at >= 4:
-            code, size = struct.unpack_from("=HH", self.data, at)
-            if code == 0 or at + 4 + size > stop:
-                break
-            options[code] = self.data[at + 4 : at + 4 + size]
-            at += 4 + size + (-size % 4)
-        return options

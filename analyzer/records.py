@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.capture import BLOCK_BYTES, PCAP_MAGICS, Blocks, open_blocks
+from analyzer.capture import BLOCK_BYTES, LARGEST_PACKET, MOST_INTERFACES, PCAP_MAGICS, Blocks, open_blocks
 from analyzer.engines import _layout as layout
 from analyzer.engines._records import find_in_pcap, find_in_pcapng
+from analyzer.engines.links import HEADER_BYTES, make_links, read_header, read_link
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AT_ONCE = 8192
 """The records of one Records at the most."""
-_LARGEST_PACKET = 256 << 20
-_USUAL_PACKET = 262_144
-_MOST_INTERFACES = 65_536
-_NO_LINK = 0xFFFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,25 +71,22 @@ def read_records(path: Path, *, block_bytes: int = BLOCK_BYTES, most_bytes: int 
     Raises CaptureError if it cannot be read or is neither.
     """
     with open_blocks(path, block_bytes, most_bytes=most_bytes) as blocks:
-        magic = blocks.data[:4].tobytes()
-        yield from _of_pcap(blocks, magic) if magic in PCAP_MAGICS else _of_pcapng(blocks)
+        is_pcap = blocks.data[:4].tobytes() in PCAP_MAGICS
+        yield from _of_pcap(blocks) if is_pcap else _of_pcapng(blocks)
 
 
-def _of_pcap(blocks: Blocks, magic: bytes) -> Iterator[Records]:
-    order, resolution, header = PCAP_MAGICS[magic]
-    if len(blocks.data) < 24:
+def _of_pcap(blocks: Blocks) -> Iterator[Records]:
+    header = read_header(blocks.data)
+    if header is None:
         return
-    snap, link = struct.unpack_from((">" if order == "big" else "<") + "II", blocks.data[:24].tobytes(), 16)
-    links = np.zeros(1, layout.LINK)
-    links["link"], links["snap"] = link & 0x03FFFFFF, snap
-    limit = min(max(snap, _USUAL_PACKET), _LARGEST_PACKET)
-    tick, big = 1000 if resolution == "µs" else 1, order == "big"
-    at, number = 24, 1
+    at, number = HEADER_BYTES, 1
     while True:
         found = np.empty((AT_ONCE, layout.FOUND), np.int64)
-        at, why, count = find_in_pcap(blocks.data, at, len(blocks.data), header, big, tick, limit, found)
+        at, why, count = find_in_pcap(
+            blocks.data, at, len(blocks.data), header.record_bytes, header.big, header.tick, header.limit, found
+        )
         if count:
-            yield Records(data=blocks.data, found=found[:count], links=links, first=number)
+            yield Records(data=blocks.data, found=found[:count], links=header.links, first=number)
             number += count
         if why == layout.DAMAGED or (why == layout.MORE and blocks.ended):
             return
@@ -102,11 +96,11 @@ def _of_pcap(blocks: Blocks, magic: bytes) -> Iterator[Records]:
 
 
 def _of_pcapng(blocks: Blocks) -> Iterator[Records]:
-    order, links, at, number = "<", np.zeros(0, layout.LINK), 0, 1
+    order, links, at, number = "<", make_links(0), 0, 1
     while True:
         data = blocks.data
         found = np.empty((AT_ONCE, layout.FOUND), np.int64)
-        at, why, count = find_in_pcapng(data, at, len(data), order == ">", _LARGEST_PACKET, links, found)
+        at, why, count = find_in_pcapng(data, at, len(data), order == ">", LARGEST_PACKET, links, found)
         if count:
             yield Records(data=data, found=found[:count], links=links, first=number)
             number += count
@@ -119,33 +113,7 @@ def _of_pcapng(blocks: Blocks) -> Iterator[Records]:
             if why == layout.SECTION:
                 order, links = ">" if data[at + 8] == 0x1A else "<", links[:0]
             (size,) = struct.unpack(order + "I", data[at + 4 : at + 8].tobytes())
-            if why == layout.INTERFACE and len(links) < _MOST_INTERFACES:
-                links = np.append(links, _describe(data[at : at + size].tobytes(), order))
+            if why == layout.INTERFACE and len(links) < MOST_INTERFACES:
+                row = read_link(data[at : at + size].tobytes(), order)
+                links = np.append(links, np.array([row], layout.LINK))
             at += size
-
-
-def _describe(block: bytes, order: str) -> "NDArray[np.void]":
-    """Return what an Interface Description Block says."""
-    link, snap = struct.unpack_from(order + "HxxI", block, 8) if len(block) >= 20 else (_NO_LINK, 0)
-    resolution, offset = 6, 0
-    for code, value in options(block, 16, order):
-        if code == 9 and value:
-            resolution = value[0]
-        elif code == 14 and len(value) >= 8:
-            (offset,) = struct.unpack_from(order + "q", value)
-    row = np.zeros(1, layout.LINK)
-    row["link"], row["snap"], row["resolution"] = link, snap, resolution
-    row["offset"] = max(min(offset * 1_000_000_000, layout.LATEST), -layout.LATEST)
-    return row
-
-
-def options(block: bytes, start: int, order: str) -> Iterator[tuple[int, bytes]]:
-    """Yield code and value of each option of a pcapng block, up to the first that does not fit."""
-    stop = len(block) - 4
-    while stop - start >= 4:
-        code, size = struct.unpack_from(order + "HH", block, start)
-        start += 4
-        if code == 0 or size > stop - start:
-            return
-        yield code, block[start : start + size]
-        start += size + (-size % 4)

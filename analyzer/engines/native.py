@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.capture import BLOCK_BYTES, PCAP_MAGICS, Blocks, open_blocks
+from analyzer.capture import BLOCK_BYTES, LARGEST_PACKET, MOST_INTERFACES, PCAP_MAGICS, Blocks, open_blocks
 from analyzer.engines import Anomaly, Packets, Segments
 from analyzer.engines import _kernels as kernels
 from analyzer.engines import _layout as layout
 from analyzer.engines._fragments import give_up_all
 from analyzer.engines._records import find_in_pcap, find_in_pcapng
+from analyzer.engines.links import HEADER_BYTES, make_links, read_header, read_link
 from analyzer.engines.memory import make_memory, tell_lost
-from analyzer.pcapng import GAP
+from analyzer.pcapng import COMMENT, GAP, read_options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,17 +66,12 @@ _DETAILS = {
 }
 
 _JOINED_BYTES = layout.ROOM + (7 << 20)
-_LARGEST_PACKET = 256 << 20
-_USUAL_PACKET = 262_144
-"""The snap length that libpcap sets where none is asked for."""
 _PACKETS_AT_ONCE = 8192
 """So few that what is known of them stays in the processor's cache."""
-_MOST_INTERFACES = 65_536
 _MOST = 2**63 - 1
 _COLUMNS = ("number", "time", "ttl", "source_port", "destination_port", "start", "length", "missing")
 _ISB_DROPS = (5, 7)
 """The options isb_ifdrop and isb_osdrop."""
-_COMMENT = 1
 _MOST_OF_A_COMMENT = 1000
 _MOST_GAPS = 100
 
@@ -97,17 +93,13 @@ def read_blocks(blocks: Blocks) -> Iterator[Packets]:
     return _read_pcap(blocks, magic) if magic in PCAP_MAGICS else _read_pcapng(blocks)
 
 
-def _make_links(count: int) -> "NDArray[Any]":
-    return np.zeros(count, layout.LINK)
-
-
 @dataclass
 class _Pass:
     """What is known of a capture so far, and what the kernels write of the block at hand."""
 
     blocks: Blocks
     format: str = ""
-    links: "NDArray[Any]" = field(default_factory=lambda: _make_links(0))
+    links: "NDArray[Any]" = field(default_factory=lambda: make_links(0))
     memory: np.void = field(default_factory=make_memory)
     joined: "NDArray[np.uint8]" = field(default_factory=lambda: np.empty(_JOINED_BYTES, np.uint8))
     """The datagrams of the block that were put together."""
@@ -244,21 +236,19 @@ def _make_segments(rows: "NDArray[Any]", data: "NDArray[np.uint8]") -> Segments:
 
 
 def _read_pcap(blocks: Blocks, magic: bytes) -> Iterator[Packets]:
-    order, resolution, header = PCAP_MAGICS[magic]
-    walk = _Pass(blocks, f"pcap, {order}-endian, {resolution}", _make_links(1))
-    if len(blocks.data) < 24:
+    order, resolution, _ = PCAP_MAGICS[magic]
+    walk = _Pass(blocks, f"pcap, {order}-endian, {resolution}", make_links(1))
+    header = read_header(blocks.data)
+    if header is None:
         walk.begin()
         walk.stop_short(0, "the capture ends within its header")
         yield walk.finish()
         return
-    snap, link = struct.unpack_from((">" if order == "big" else "<") + "II", blocks.data[:24].tobytes(), 16)
-    walk.links["link"] = link & 0x03FFFFFF  # the bits above tell of frame check sequences
-    limit = min(max(snap, _USUAL_PACKET), _LARGEST_PACKET)
-    tick = 1000 if resolution == "µs" else 1
-    at, big = 24, order == "big"
+    _, tick, record_bytes, limit, walk.links = header
+    at, big = HEADER_BYTES, header.big
     walk.begin()
     while True:
-        at, why, count = find_in_pcap(blocks.data, at, len(blocks.data), header, big, tick, limit, walk.found)
+        at, why, count = find_in_pcap(blocks.data, at, len(blocks.data), record_bytes, big, tick, limit, walk.found)
         yield from walk.settle(count)
         if why == layout.ENOUGH:
             continue
@@ -314,7 +304,7 @@ class _Section:
     def _open(self, order: str) -> None:
         self._order = order
         self._count = 0
-        self._table = _make_links(16)
+        self._table = make_links(16)
         self._lost: dict[int, int] = {}
         self._walk.links = self._table[:0]
         self._walk.format = f"pcapng, {'big' if order == '>' else 'little'}-endian"
@@ -325,7 +315,7 @@ class _Section:
         data = walk.blocks.data
         while True:
             big = self._order == ">"
-            at, why, count = find_in_pcapng(data, at, len(data), big, _LARGEST_PACKET, walk.links, walk.found)
+            at, why, count = find_in_pcapng(data, at, len(data), big, LARGEST_PACKET, walk.links, walk.found)
             yield from walk.settle(count)
             if why in (layout.MORE, layout.DAMAGED):
                 return at, why
@@ -350,27 +340,19 @@ class _Section:
 
     def _tell_gap(self, block: bytes) -> None:
         """Tell what the comment of a Section Header Block says was not recorded, if analyzer.recording wrote it."""
-        for code, value in _options(block, 24, self._order):
+        for code, value in read_options(block, 24, len(block) - 4, self._order):
             text = value[:_MOST_OF_A_COMMENT].decode(errors="replace")
-            if code == _COMMENT and text.startswith(f"{GAP}: ") and self._gaps < _MOST_GAPS:
+            if code == COMMENT and text.startswith(f"{GAP}: ") and self._gaps < _MOST_GAPS:
                 self._gaps += 1
                 self._walk.anomalies.append(Anomaly(-1, 0, GAP, text.removeprefix(f"{GAP}: ")))
 
     def _describe(self, block: bytes) -> None:
         """Read an Interface Description Block."""
-        if self._count == _MOST_INTERFACES:
+        if self._count == MOST_INTERFACES:
             return
         if self._count == len(self._table):
-            self._table = np.concatenate([self._table, _make_links(len(self._table))])
-        link, snap = struct.unpack_from(self._order + "HxxI", block, 8) if len(block) >= 20 else (0xFFFF, 0)
-        resolution, offset = 6, 0
-        for code, value in _options(block, 16, self._order):
-            if code == 9 and value:
-                resolution = value[0]
-            elif code == 14 and len(value) >= 8:
-                (offset,) = struct.unpack_from(self._order + "q", value)
-        offset = max(min(offset * 1_000_000_000, layout.LATEST), -layout.LATEST)
-        self._table[self._count] = (link, snap, resolution, offset, 0)
+            self._table = np.concatenate([self._table, make_links(len(self._table))])
+        self._table[self._count] = read_link(block, self._order)
         self._count += 1
         self._walk.links = self._table[: self._count]
 
@@ -378,7 +360,7 @@ class _Section:
         """Read an Interface Statistics Block; its counts run from the beginning of the capture."""
         drops = [
             struct.unpack_from(self._order + "Q", value)[0]
-            for code, value in _options(block, 20, self._order)
+            for code, value in read_options(block, 20, len(block) - 4, self._order)
             if code in _ISB_DROPS and len(value) >= 8
         ]
         if len(block) < 24 or not drops:
@@ -390,15 +372,3 @@ class _Section:
         before = self._lost.get(interface, 0)
         self._lost[interface] = max(lost, before)
         self._walk.dropped = min((self._walk.dropped or 0) + max(lost - before, 0), _MOST)
-
-
-def _options(block: bytes, start: int, order: str) -> Iterator[tuple[int, bytes]]:
-    """Yield code and value of each option of a pcapng block, up to the first that does not fit."""
-    stop = len(block) - 4
-    while stop - start >= 4:
-        code, size = struct.unpack_from(order + "HH", block, start)
-        start += 4
-        if code == 0 or size > stop - start:
-            return
-        yield code, block[start : start + size]
-        start += size + (-size % 4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.errors import AnalyzerError, CaptureError
 from analyzer.formats import PCAP_MAGICS
-from analyzer.pcapng import Lost, interface, packet, section, statistics
+from analyzer.pcapng import MOST_BLOCK_BYTES, Lost, interface, packet, section, statistics
 from analyzer.recorders import SNAP_BYTES, LiveStream
 from analyzer.recorders.interfaces import is_up
 from analyzer.segments import begin
@@ -24,8 +24,6 @@ _FEW_BYTES = 4096
 _REST_SECONDS = 0.005
 """How long is waited for more after few bytes: a recorder that writes packet by packet costs little then."""
 _HEADER = 24
-_MOST_BYTES = 256 << 20
-"""No packet has as many."""
 
 
 class Segment:
@@ -90,7 +88,7 @@ class Pipe:
         head = struct.Struct(self._order + "IIII").unpack_from
         while self.link >= 0 and len(data) - at >= 16:
             seconds, rest, captured, wire = head(data, at)
-            if captured > _MOST_BYTES:
+            if captured > MOST_BLOCK_BYTES:
                 raise CaptureError("the recorder", "wrote what is no capture; choose another one")
             if len(data) - at - 16 < captured:
                 break
