@@ -2,14 +2,12 @@
 
 import os
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
 import naive_packets as naive
 import numba
 import numpy as np
 import pytest
+from again import run_again
 from engines import pcaps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -511,13 +509,8 @@ if MODE == "compiled":
     @pytest.mark.parametrize(
         ("mode", "variable"), [("checked", "NUMBA_BOUNDSCHECK"), ("interpreted", "NUMBA_DISABLE_JIT")]
     )
-    def test_again(mode, variable, tmp_path):
-        here = Path(__file__)
-        environment = os.environ | {variable: "1", "SIPSCOPE_KERNELS": mode, "NUMBA_CACHE_DIR": str(tmp_path)}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(here)]
-        run = subprocess.run(
-            command, env=environment, cwd=here.parents[2], capture_output=True, text=True, timeout=300, check=False
-        )
+    def test_again(mode, variable):
+        run = run_again(__file__, variable=variable, SIPSCOPE_KERNELS=mode)
         assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
         assert " passed" in run.stdout
 

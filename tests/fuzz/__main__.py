@@ -5,7 +5,6 @@ if there is a finding. Half of the time goes to random changes with bounds check
 """
 
 import argparse
-import hashlib
 import importlib.util
 import json
 import os
@@ -16,6 +15,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
+from tests.again import checked_cache
 from tests.fuzz import mutate, seeds
 from tests.needs import APART
 
@@ -23,17 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("capture", "sip", "stream")
 COMPILE_SECONDS = 400
 """How long compiling all kernels with bounds checks may take beyond the run."""
-
-
-def checked_cache():
-    """Return a folder for kernels with bounds checks, compiled of these very sources.
-
-    The cache of a kernel does not notice that a file changed from which it takes parts or constants.
-    """
-    package = ROOT / "analyzer"
-    files = [*sorted(package.rglob("_*.py")), package / "sip" / "grammar.py"]
-    sources = b"".join(path.read_bytes() for path in files)
-    return ROOT / ".pytest_cache" / "checked-kernels" / hashlib.sha256(sources).hexdigest()[:16]
 
 
 def environment(**variables):

@@ -27,9 +27,12 @@ def test_search_for_new_ways(target, tmp_path):
     import importlib.util
 
     need(importlib.util.find_spec("atheris"), "the package atheris")
-    told = search(target, 4, 1, tmp_path)
-    assert told["findings"] == []
-    assert told["tried"] > 20
+    for seconds in (4, 40):  # on a busy machine, little may come of the first
+        told = search(target, seconds, 1, tmp_path)
+        assert told["findings"] == []
+        if told["tried"] > 20:
+            return
+    pytest.fail(f"tried no more than {told['tried']}")
 
 
 def test_unchecked_kernels_are_refused(tmp_path):

@@ -1,14 +1,10 @@
 """Each kernel against its naive twin: compiled, bounds-checked and interpreted."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import naive_sip as naive
 import numba
 import numpy as np
 import pytest
+from again import run_again
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -262,19 +258,8 @@ else:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("mode", ["NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT"])
-    def test_kernels_again(mode, tmp_path):
-        """A warm cache would serve unchecked code: the checked run has its own."""
-        environment = {**os.environ, mode: "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-        run = subprocess.run(
-            command,
-            env=environment,
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
+    def test_kernels_again(mode):
+        done = run_again(__file__, variable=mode)
 
-        assert run.returncode == 0, run.stdout
-        assert "skipped" not in run.stdout
+        assert done.returncode == 0, done.stdout
+        assert "skipped" not in done.stdout

@@ -1,15 +1,13 @@
 """TCP streams to messages: order, framing, fates; compiled, bounds-checked and interpreted."""
 
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import naive_streams as naive
 import numba
 import numpy as np
 import pytest
+from again import run_again
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sip.segments import ACK, CLIENT, FIN, RST, SERVER, START, SYN, message, segments, stream
@@ -363,16 +361,17 @@ def test_streams_beyond_the_bound_are_given_up_and_floods_go_first():
 
 
 def test_memory_is_bounded():
+    count = 600 if numba.config.DISABLE_JIT else 2000  # a million bytes; interpreted, more would only take longer
     streams = Streams(Limits(total_bytes=100_000))
     rows = [
         ((f"10.0.{n // 200}.{n % 200 + 1}", 9, "198.51.100.1", 5060), 1, ACK, message(n, body=b"x" * 2000)[:-1])
-        for n in range(2000)
+        for n in range(count)
     ]
     found = streams.add(segments(rows))
 
     assert {anomaly.reason for anomaly in found.anomalies} == {"incomplete message", "stream given up"}
     assert len(streams._arena) < 2_000_000
-    assert len(found) + len(streams.finish()) == 2000
+    assert len(found) + len(streams.finish()) == count
 
 
 # --- the looks at bytes, and their twins
@@ -448,14 +447,7 @@ else:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("mode", ["NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT"])
-    def test_kernels_again(mode, tmp_path):
-        """A warm cache would serve unchecked code: the checked run has its own."""
-        environment = {**os.environ, mode: "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-        here = Path(__file__)
-        files = [str(here), str(here.with_name("test_websocket.py"))]
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
-        done = subprocess.run(
-            command, env=environment, cwd=here.parents[2], capture_output=True, text=True, timeout=400, check=False
-        )
+    def test_kernels_again(mode):
+        done = run_again(__file__, Path(__file__).with_name("test_websocket.py"), variable=mode)
 
         assert done.returncode == 0, done.stdout[-5000:]
