@@ -10,7 +10,7 @@ report: $(READY)  ## analyse the bundled captures and say where the report is
 	$(BIN)/sipscope report captures/ -o report
 
 test: $(READY)  ## run all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile --durations 15
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 30
 
 check: $(READY)  ## run the linters and the type checker
 	$(BIN)/ruff check .
