@@ -90,7 +90,7 @@ def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
         Column("sure", "num"),
         Column("ATT&CK", "fixed"),
         Column("campaign", "fixed mono"),
-        Column("packets", "wrap"),
+        Column("packets", "wrap wide"),
     ]
     rows = [
         [
@@ -116,14 +116,14 @@ def _sources(sources: pd.DataFrame) -> Grid:
     columns = [
         Column("source", "fixed mono"),
         Column("verdict", "pill fixed"),
-        Column("why", "wrap"),
+        Column("why", "wrap wide"),
         Column("proven by", "wrap"),
         Column("seen (UTC)", "fixed"),
         Column("requests", "num"),
         Column("methods", "wrap"),
         Column("answers", "wrap"),
         Column("targets", "num"),
-        Column("User-Agents", "wrap"),
+        Column("User-Agents", "wrap wide"),
         Column("tools", "fixed"),
         Column("campaign", "fixed mono"),
     ]
@@ -272,7 +272,7 @@ def _anomalies(anomalies: pd.DataFrame, names: dict[str, str]) -> Grid:
         Column("reason", "fixed"),
         Column("how many", "num"),
         Column("the first of them", "fixed"),
-        Column("detail", "wrap"),
+        Column("detail", "wrap wide"),
     ]
     firsts = anomalies.drop_duplicates("reason")
     counts = anomalies["reason"].value_counts()

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from needs import CAPTURES, corpus, program
-from playwright.sync_api import sync_playwright
+from needs import CAPTURES, corpus
+from reports.browsing import Opened, chromium
 from reports.synthetic import analysis, attacked, capture, fate, hostile_analysis
 
 from analyzer import analyze, write_report
@@ -18,7 +18,6 @@ PATIENCE = 2.0
 """Seconds until it can be used."""
 TRIES = 5
 """How often that is measured, since other tests run beside it."""
-QUIET = [f"--disable-{name}" for name in ("gpu", "background-networking", "component-update", "sync", "extensions")]
 
 
 def large():
@@ -69,10 +68,8 @@ REPORTS = {
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox", *QUIET])
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module", params=REPORTS)
@@ -85,30 +82,6 @@ def written(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     return write_report(analyze(CAPTURES), tmp_path_factory.mktemp("example"), tables=())["report.html"]
-
-
-class Opened:
-    """A page with what it complained of and asked for."""
-
-    def __init__(self, browser, path, **options):
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.complaints, self.requests = [], []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.address = path.as_uri()
-        self.page.goto(self.address)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        self.context.close()
-        if kind is None:
-            assert self.complaints == []
-            assert self.requests == [self.address]
 
 
 @pytest.mark.parametrize("width", [400, 1280, 2560])
@@ -267,13 +240,7 @@ def test_hostile_text_does_nothing(browser, tmp_path):
         page = opened.page
         assert page.locator("script").count() == 1
         assert page.locator("img").count() == 0
-        assert (
-            page.evaluate(
-                "[...document.querySelectorAll('*')].some((it) => it.getAttributeNames().some("
-                "(name) => name.startsWith('on')))"
-            )
-            is False
-        )
+        assert opened.handlers() == []
         for box in page.locator(".bar input").all():
             box.fill("<script>alert(1)</script>")
         for button in page.locator("th button").all():

@@ -2,6 +2,7 @@
 // Sorting, filtering, paging and copying of tables, and zooming of charts. Without it the page shows the same rows.
 (() => {
   const ROWS = 25;
+  const FEW = 10;  // rows that are seen at a glance need no filter
   const make = (name, properties, ...children) => {
     const element = Object.assign(document.createElement(name), properties);
     element.append(...children);
@@ -79,13 +80,14 @@
       this.told.setAttribute("role", "status");
       this.turning = make("span", {className: "turning"}, this.back, this.next);
       this.copying = button("Copy", "Copy rows", () => this.copy());
-      const bar = make("div", {className: "bar"}, this.search, this.told, this.turning, this.copying);
+      const bar = make("div", {className: "bar"}, this.told, this.turning, this.copying);
+      if (this.all.length > FEW) bar.prepend(this.search);
       this.table.closest(".card").before(bar);
     }
     async copy() {
       const line = (cells) => [...cells].map((cell) => {
         const text = cell.textContent.trim().replace(/\s+/g, " ");
-        return /^[=+\-@]/.test(text) && !/^[+-]?[\d.,]+$/.test(text) ? `'${text}` : text;  // no formula for a spreadsheet
+        return /^[=+\-@＝＋－＠]/.test(text) && !/^[+-]?[\d.,]+$/.test(text) ? `'${text}` : text;  // no formula for a spreadsheet
       }).join("\t");
       const text = [line(this.heads), ...this.shown.map((entry) => line(entry.row.cells))].join("\n");
       try {
