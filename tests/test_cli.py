@@ -4,6 +4,7 @@ import sys
 
 import pandas as pd
 import pytest
+from called import call
 from click.testing import CliRunner
 from needs import CAPTURES
 
@@ -82,7 +83,7 @@ def odd(tmp_path):
 
 @pytest.mark.parametrize("name", ["missing.pcap", "nothing.pcap", "text.pcap", "folder"])
 def test_what_cannot_be_read_is_one_sentence(name, odd):
-    code, said, errors = run("report", odd / name, "-o", odd / "out")
+    code, said, errors = call("report", odd / name, "-o", odd / "out")
     assert (code, said) == (1, "")
     assert errors.startswith("sipscope: ")
     assert str(odd / name) in errors
@@ -109,14 +110,14 @@ def _nobody():
 
 
 def test_a_capture_without_sip_is_a_valid_report(odd):
-    code, said, errors = run("report", odd / "silent.pcap", "-o", odd / "out")
+    code, said, errors = call("report", odd / "silent.pcap", "-o", odd / "out")
     assert (code, errors) == (0, "")
     assert "No SIP" in said
     assert (odd / "out" / "report.html").exists()
 
 
 def test_a_capture_cut_short_is_reported_up_to_there(odd):
-    code, said, _ = run("report", odd / "cut.pcap", "-o", odd / "out")
+    code, said, _ = call("report", odd / "cut.pcap", "-o", odd / "out")
     assert code == 0
     assert "cut short" in said
     assert "byte" in said
@@ -124,13 +125,13 @@ def test_a_capture_cut_short_is_reported_up_to_there(odd):
 
 
 def test_a_wrong_option_is_a_usage_error():
-    code, _, errors = run("report", SWEEP, "--tabels", "csv")
+    code, _, errors = call("report", SWEEP, "--tabels", "csv")
     assert code == 2
     assert "--tables" in errors
 
 
 def test_without_a_capture_the_usage_is_shown():
-    code, _, errors = run("report")
+    code, _, errors = call("report")
     assert code == 2
     assert "CAPTURE" in errors
 
@@ -146,7 +147,7 @@ def test_without_a_capture_the_usage_is_shown():
 )
 def test_settings_set_thresholds(text, words, tmp_path):
     (tmp_path / "s.toml").write_text(text)
-    code, said, errors = run("attacks", SWEEP, "--settings", tmp_path / "s.toml")
+    code, said, errors = call("attacks", SWEEP, "--settings", tmp_path / "s.toml")
     if words is None:
         assert code == 0
         assert ",sweep," not in said
@@ -160,7 +161,7 @@ def test_signatures_can_be_added(tmp_path):
         '[tools.Mine]\nkind = "scanner"\nhostile = true\nsummary = "ours"\nsource = "us"\n'
         '[[tools.Mine.user_agents]]\nnames = ["mine"]\ntier = "high"\nseen = "M"\n'
     )
-    code, said, errors = run("tools", "--signatures", tmp_path / "t.toml")
+    code, said, errors = call("tools", "--signatures", tmp_path / "t.toml")
     assert (code, errors) == (0, "")
     assert "Mine" in said
     assert "SIPVicious" in said
@@ -168,5 +169,5 @@ def test_signatures_can_be_added(tmp_path):
 
 def test_secrets_are_masked_unless_asked_for():
     crack = CAPTURES / "svwar-svcrack.pcapng"
-    assert "sunshine1" not in run("campaigns", crack)[1]
-    assert "sunshine1" in run("campaigns", crack, "--show-secrets")[1]
+    assert "sunshine1" not in call("campaigns", crack)[1]
+    assert "sunshine1" in call("campaigns", crack, "--show-secrets")[1]

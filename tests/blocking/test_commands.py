@@ -4,8 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -14,8 +12,9 @@ import pandas as pd
 import pytest
 from blocking.grammars import GRAMMARS
 from blocking.rows import Scene
+from called import call
 from click.testing import CliRunner
-from needs import CAPTURES, ROOT, need
+from needs import CAPTURES, need
 
 from analyzer.abuse import Reporter, as_letters, as_xarf, complain
 from analyzer.cli import cli
@@ -36,11 +35,10 @@ def run(command, *arguments):
 
 def fails(command, *arguments):
     """Return the one sentence with which the program itself fails."""
-    code = "import sys; from analyzer.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, command, *arguments], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode in {1, 2}
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    code, _, errors = call(command, *arguments)
+    assert code in {1, 2}
+    assert "Traceback" not in errors
+    return errors
 
 
 def networks(text, name="plain"):
