@@ -260,8 +260,8 @@ def open_stream(path: Path, *, most_bytes: int | None = None, foreign: bool = Fa
         _refuse(path, error)
 
 
-def find_captures(paths: Iterable[str | Path], *, foreign: bool = False) -> list[Path]:
-    """Return the captures at paths: a file is itself, a folder all captures below it, sorted.
+def find_captures(paths: str | Path | Iterable[str | Path], *, foreign: bool = False) -> list[Path]:
+    """Return the captures at paths, one or several: a file is itself, a folder all captures below it, sorted.
 
     "-" is standard input. A pattern (* ? [ ]) that is no file's name is the files that match it. In folders,
     captures are known by their content; hidden and other files are passed over. A file that is named twice counts
@@ -269,7 +269,8 @@ def find_captures(paths: Iterable[str | Path], *, foreign: bool = False) -> list
     Raises CaptureError for what is missing, cannot be read, or is no capture, and for a folder without captures.
     """
     found: dict[tuple[int, int], Path] = {}
-    for path in (path for name in paths for path in _expand(name)):
+    names = [paths] if isinstance(paths, str | Path) else paths
+    for path in (path for name in names for path in _expand(name)):
         for capture in _captures_at(path, foreign=foreign):
             status = _status(capture)
             found.setdefault((status.st_dev, status.st_ino), capture)

@@ -109,9 +109,7 @@ def read_captures(  # noqa: PLR0913
     from analyzer.capture import find_captures
     from analyzer.tools import load_signatures
 
-    paths = find_captures(
-        [captures] if isinstance(captures, str | Path) else captures, foreign=engine in READERS_OF_ANYTHING
-    )
+    paths = find_captures(captures, foreign=engine in READERS_OF_ANYTHING)
     known = load_signatures(*signatures)
     decode = _decoder(engine, keylog, most_bytes)
     tallies = [_Tally(path) for path in paths]

@@ -47,8 +47,7 @@ def store_captures(  # noqa: PLR0913
     Captures that were added before an error are in the store. Memory is that of the largest capture.
     """
     store = store if isinstance(store, Store) else Store.create(store)
-    names = [captures] if isinstance(captures, str | Path) else captures
-    for path in find_captures(names, foreign=engine in READERS_OF_ANYTHING):
+    for path in find_captures(captures, foreign=engine in READERS_OF_ANYTHING):
         identity = content_id(path, most_bytes=most_bytes)
         if store.holds(identity):
             yield Stored(capture=describe(path)[0], id=identity, new=False)
