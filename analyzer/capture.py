@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 from analyzer.decompress import Decompressed, Flaw
 from analyzer.errors import CaptureError
@@ -45,7 +45,7 @@ _MOST_LAYERS = 2
 """How many compressions, one within the other, are undone."""
 _CHUNK_BYTES = 1 << 20
 _HEADER_BYTES = 32
-"""The first block holds the header of the capture: 24 bytes of pcap, 28 of pcapng."""
+"""Those of the header of a capture, and more: 24 of pcap, 28 of pcapng."""
 _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -95,6 +95,12 @@ class Blocks:
     def flaw(self) -> Flaw | None:
         """Why the capture ends before its end, if that is not the capture's own fault but its compression's."""
         return self._file.flaw if isinstance(self._file, Stream) else None
+
+    def begin(self) -> Self:
+        """Read the first block, which holds the header of the capture if that is whole."""
+        while len(self.data) < _HEADER_BYTES and not self.ended:
+            self.advance(0)
+        return self
 
     def advance(self, used: int) -> None:
         """Drop the first used bytes of data and read on; without any to drop, make the block larger."""
@@ -233,10 +239,7 @@ def measure() -> Iterator[Meter]:
 def open_blocks(path: Path, block_bytes: int, *, most_bytes: int | None = None) -> Iterator[Blocks]:
     """Open the capture at path, its first block read, as open_stream() opens it."""
     with open_stream(path, most_bytes=most_bytes) as stream:
-        blocks = Blocks(stream, block_bytes, stream.size)
-        while len(blocks.data) < _HEADER_BYTES and not blocks.ended:
-            blocks.advance(0)
-        yield blocks
+        yield Blocks(stream, block_bytes, stream.size).begin()
 
 
 @contextmanager

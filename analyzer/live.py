@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from analyzer.engines import Packets
     from analyzer.places import Places
 
-HEADER_BYTES = 32
-"""The first block holds the header of the capture: 24 bytes of pcap, 28 of pcapng."""
 STEP_SECONDS = 0.1
 """How long after the latest message an analysis begins at the soonest: its answer may be among the next."""
 RATE_SECONDS = 5
@@ -362,10 +360,7 @@ def _open(file: Readable, name: str) -> Blocks:
     if not is_capture(stream.head):
         what = "is no capture (pcap or pcapng)" if stream.head else "ended before anything came"
         raise CaptureError(name, f"{what}; have it written by dumpcap -w - or tcpdump -U -w -")
-    blocks = Blocks(stream, BLOCK_BYTES, eager=True)
-    while len(blocks.data) < HEADER_BYTES and not blocks.ended:
-        blocks.advance(0)
-    return blocks
+    return Blocks(stream, BLOCK_BYTES, eager=True).begin()
 
 
 def _campaign_row(campaign: Campaign) -> Row:

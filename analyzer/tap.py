@@ -13,6 +13,7 @@ import numpy as np
 
 from analyzer.capture import STDIN, STDIN_NAME
 from analyzer.errors import CaptureError
+from analyzer.recorders.process import FEW_BYTES, REST_SECONDS, widen
 
 BUFFER_BYTES = 64 << 20
 """How many bytes wait for their reader at the most; then the pipe fills, and whoever records counts what it loses."""
@@ -20,13 +21,6 @@ ENOUGH_BYTES = 1 << 20
 """So many bytes are handed over at once; fewer wait a moment for others, which makes fewer, larger blocks."""
 LINGER_SECONDS = 0.1
 """That moment."""
-PIPE_BYTES = 1 << 20
-"""What the kernel is asked to hold of a pipe: as much as it grants anybody."""
-_FEW_BYTES = 4096
-_REST_SECONDS = 0.005
-"""How long is waited for more after few bytes: a recorder that writes packet by packet costs little then."""
-_F_SETPIPE_SZ = 1031
-"""What fcntl() of Linux calls this."""
 
 
 class Tap:
@@ -56,7 +50,7 @@ class Tap:
 
     def __enter__(self) -> Self:
         """Begin to read."""
-        _widen(self._descriptor)
+        widen(self._descriptor)
         self._thread.start()
         return self
 
@@ -121,8 +115,8 @@ class Tap:
                 count = self._read()
                 if count == 0:
                     break
-                if count is not None and count < _FEW_BYTES:
-                    time.sleep(_REST_SECONDS)
+                if count is not None and count < FEW_BYTES:
+                    time.sleep(REST_SECONDS)
         except OSError as error:
             self._error = error
         with self._changed:
@@ -150,14 +144,6 @@ class Tap:
             self.bytes_read += count
             self._changed.notify_all()
         return count
-
-
-def _widen(descriptor: int) -> None:
-    """Have the kernel hold more of a pipe, if it is one and the kernel does that."""
-    import fcntl
-
-    with suppress(OSError):
-        fcntl.fcntl(descriptor, _F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def open_descriptor(path: Path) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from analyzer.formats import PCAP_MAGICS
 from analyzer.pcapng import MOST_BLOCK_BYTES, Lost, interface, packet, section, statistics
 from analyzer.recorders import SNAP_BYTES, LiveStream
 from analyzer.recorders.interfaces import is_up
+from analyzer.recorders.process import FEW_BYTES, REST_SECONDS
 from analyzer.segments import begin
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ LOOK_SECONDS = 0.2
 SECONDS_TO_END = 3.0
 """How long a program may take to hand over what it still holds."""
 _PIECE = 1 << 20
-_FEW_BYTES = 4096
-_REST_SECONDS = 0.005
-"""How long is waited for more after few bytes: a recorder that writes packet by packet costs little then."""
 _HEADER = 24
 
 
@@ -156,8 +154,8 @@ class _Writing:
         if not ready:
             return True
         piece = file.read(_PIECE)
-        if 0 < len(piece) < _FEW_BYTES:
-            time.sleep(_REST_SECONDS)
+        if 0 < len(piece) < FEW_BYTES:
+            time.sleep(REST_SECONDS)
         found = self._pipe.take(piece)
         if self._segment is None and self._pipe.link >= 0:
             self._segment = Segment(self._books, self._pipe.link, Lost())

@@ -13,9 +13,13 @@ from typing import IO
 from analyzer.recorders import guard
 
 PIPE_BYTES = 1 << 20
-"""What a pipe between a recorder and us holds, where the system allows it."""
+"""What a pipe between a recorder and us holds, where the system allows it; as much as it grants anybody."""
+FEW_BYTES = 4096
+REST_SECONDS = 0.005
+"""How long is waited for more after few bytes: a recorder that writes packet by packet costs little then."""
 _MOST_SAID = 65_536
 _F_SETPIPE_SZ = 1031
+"""What fcntl() of Linux calls that the kernel is to hold more of a pipe."""
 _SECONDS_TO_END = 8.0
 
 
@@ -107,7 +111,7 @@ class Process:
 
 
 def widen(descriptor: int) -> None:
-    """Have a pipe hold PIPE_BYTES, if the system allows that."""
+    """Have a pipe, if it is one, hold PIPE_BYTES, if the system allows that."""
     import fcntl
 
     with suppress(OSError):

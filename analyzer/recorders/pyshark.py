@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from analyzer.errors import AnalyzerError, SettingsError, UnavailableError
-from analyzer.pcapng import Lost
 from analyzer.recorders import SNAP_BYTES, Order, find_program, refused
+from analyzer.recorders.library import Library
 
 _LINKS = {1: 1, 7: 101, 15: 0, 25: 113, 210: 276}
 """The link type of pcap for some of Wireshark's: Ethernet, IP, loopback, and cooked capture, old and new."""
@@ -17,12 +17,10 @@ _PCAP_NS = 0xA1B23C4D
 
 
 @dataclass(frozen=True)
-class Pyshark:
+class Pyshark(Library):
     """pyshark writes pcap, in a process of its own, with TShark and dumpcap behind it."""
 
     name: ClassVar[str] = "pyshark"
-    writes_files: ClassVar[bool] = False
-    begun: ClassVar[str] = "recording"
 
     def locate(self) -> list[str]:
         """Return the command that starts it; raise UnavailableError if something is missing."""
@@ -30,13 +28,7 @@ class Pyshark:
             raise UnavailableError("the Python package pyshark is missing; install it with pip")
         find_program("tshark", "install it (Debian: apt install tshark)")
         find_program("dumpcap", "install Wireshark's (Debian: apt install wireshark-common)")
-        return [sys.executable, "-P", "-m", "analyzer.recorders.pyshark"]
-
-    def command(self, order: Order, output: str) -> list[str]:
-        """Return the command that records to standard output."""
-        if output != "-":
-            raise SettingsError("pyshark records to a pipe alone", key="recorder")
-        return [*self.locate(), order.interface, order.filter, "promiscuous" if order.promiscuous else ""]
+        return super().locate()
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
         """Return what went wrong for good, by what it said; None if it may be started again."""
@@ -45,10 +37,6 @@ class Pyshark:
         if "capture filter" in said:
             return SettingsError(f"'{order.filter}' is no capture filter; see man pcap-filter")
         return None
-
-    def lost(self, said: str) -> Lost:  # noqa: ARG002
-        """Return that nothing is known."""
-        return Lost()
 
 
 PYSHARK = Pyshark()

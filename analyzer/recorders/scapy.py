@@ -6,29 +6,21 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from analyzer.errors import AnalyzerError, SettingsError, UnavailableError
-from analyzer.pcapng import Lost
 from analyzer.recorders import Order, refused
+from analyzer.recorders.library import Library
 
 
 @dataclass(frozen=True)
-class Scapy:
+class Scapy(Library):
     """Scapy writes pcap, in a process of its own."""
 
     name: ClassVar[str] = "scapy"
-    writes_files: ClassVar[bool] = False
-    begun: ClassVar[str] = "recording"
 
     def locate(self) -> list[str]:
         """Return the command that starts it; raise UnavailableError if it is missing."""
         if find_spec("scapy") is None:
             raise UnavailableError("the Python package scapy is missing; install it with pip")
-        return [sys.executable, "-P", "-m", "analyzer.recorders.scapy"]
-
-    def command(self, order: Order, output: str) -> list[str]:
-        """Return the command that records to standard output."""
-        if output != "-":
-            raise SettingsError("scapy records to a pipe alone", key="recorder")
-        return [*self.locate(), order.interface, order.filter, "promiscuous" if order.promiscuous else ""]
+        return super().locate()
 
     def explain(self, said: str, order: Order) -> AnalyzerError | None:
         """Return what went wrong for good, by what it said; None if it may be started again."""
@@ -37,10 +29,6 @@ class Scapy:
         if "filter" in said.lower() and "rror" in said:
             return SettingsError(f"'{order.filter}' is no capture filter; see man pcap-filter")
         return None
-
-    def lost(self, said: str) -> Lost:  # noqa: ARG002
-        """Return that nothing is known."""
-        return Lost()
 
 
 SCAPY = Scapy()
