@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.analysis import Analysis
+    from analyzer.anonymizing.names import Names
     from analyzer.anonymizing.packets import Packets
+    from analyzer.anonymizing.sweep import Sweep
 
 __all__ = ["Anonymized", "anonymize", "read_key"]
 
@@ -104,10 +106,10 @@ def anonymize(
     say = begin or (lambda _: None)
     before = analyze(paths, **options)
     say("while renaming")
-    renaming = _Renaming(before, keep_attackers=keep_attackers)
-    packets = renaming.choose(key)
     most_bytes = options.get("most_bytes")
-    _collect(paths[0], packets, most_bytes)
+    renaming = _Renaming(before, keep_attackers=keep_attackers)
+    renaming.collect(paths[0], most_bytes)
+    packets = renaming.choose(key)
     with open_whole(output) as file:
         written, captured, dropped = _write(paths[0], packets, file, most_bytes)
         file.flush()
@@ -135,22 +137,6 @@ def _judged(campaigns: "pd.DataFrame") -> list[tuple[str, ...]]:
         (str(sorted(row["kinds"])), *(str(row[name]) for name in _JUDGED), *(str(len(row[name])) for name in _COUNTED))
         for row in rows
     )
-
-
-def _collect(path: Path, packets: "Packets", most_bytes: int | None) -> None:
-    """Have all that comes in pieces put together."""
-    from analyzer.anonymizing.packets import DroppedError
-    from analyzer.records import read_records
-
-    packets.assembly.collecting = True
-    for records in read_records(path, most_bytes=most_bytes):
-        for at in range(len(records)):
-            packets.assembly.begin(records.first + at, records.time_of(at))
-            try:
-                packets.rewrite(bytearray(records.bytes_of(at)), records.link_of(at))
-            except DroppedError:
-                continue
-    packets.assembly.collecting = False
 
 
 def _write(path: Path, packets: "Packets", file: Any, most_bytes: int | None) -> tuple[int, int, Counter[str]]:  # noqa: ANN401
@@ -183,25 +169,51 @@ class _Renaming:
     """What is known of a capture before it is renamed."""
 
     def __init__(self, analysis: "Analysis", *, keep_attackers: bool) -> None:
+        from analyzer.anonymizing.assembly import Assembly
         from analyzer.anonymizing.learning import learn
 
         self._learnt = learn(analysis, keep_attackers=keep_attackers)
+        self._assembly = Assembly()
+        self._addresses: frozenset[bytes] = frozenset()
         self.shared = 0
+
+    def collect(self, path: Path, most_bytes: int | None) -> None:
+        """Have all that comes in pieces put together, and all addresses of packets noted."""
+        from analyzer.anonymizing.packets import DroppedError
+        from analyzer.records import read_records
+
+        names, sweep = self._learnt.name(secrets.token_bytes(32))
+        packets = self._packets(names, sweep)
+        self._assembly.collecting = True
+        for records in read_records(path, most_bytes=most_bytes):
+            for at in range(len(records)):
+                self._assembly.begin(records.first + at, records.time_of(at))
+                try:
+                    packets.rewrite(bytearray(records.bytes_of(at)), records.link_of(at))
+                except DroppedError:
+                    continue
+        self._assembly.collecting = False
+        self._addresses = frozenset(names.address.known)
 
     def choose(self, key: bytes | None) -> "Packets":
         """Return what renames packets with a key; without one, with one of which no name is another one's original."""
-        from analyzer.anonymizing.assembly import Assembly
-        from analyzer.anonymizing.packets import Packets
-        from analyzer.anonymizing.sip import Messages
-
         best = None
         for _ in range(1 if key else DRAWS):
-            names, sweep, shared = self._learnt.name(key or secrets.token_bytes(32))
+            names, sweep = self._learnt.name(key or secrets.token_bytes(32))
+            shared = self._learnt.shared(names, self._addresses)
             if best is None or shared < self.shared:
                 best, self.shared = (names, sweep), shared
             if not shared:
                 break
         assert best is not None  # noqa: S101 (one key at least was tried)
-        messages = Messages(*best)
+        packets = self._packets(*best)
+        packets.originals = frozenset(old for old in self._addresses if not best[0].address.stays(old))
+        return packets
+
+    def _packets(self, names: "Names", sweep: "Sweep") -> "Packets":
+        from analyzer.anonymizing.packets import Packets
+        from analyzer.anonymizing.sip import Messages
+
+        messages = Messages(names, sweep)
         messages.targets = self._learnt.targets
-        return Packets(best[0], messages, Assembly())
+        return Packets(names, messages, self._assembly)

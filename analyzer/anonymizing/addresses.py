@@ -1,12 +1,13 @@
 """Other addresses, as long as text as the ones that they stand for, and in networks of the same kind.
 
 Crypto-PAn, octet by octet: where it would make a number of more or fewer digits, or lead out of the private networks
-or into them, it is asked again with what it made, until it fits (cycle walking: the result is still one to one).
+or into them, it is asked again with what it made, until it fits (cycle walking: the result is still one to one). Where
+all octets before it stayed, no octet stays that has another of its kind: no address is its own name.
 Addresses that share their first octets, or the first groups of IPv6, share as many afterwards. So no length changes,
 neither of a message nor of a datagram nor of a TCP stream, and what an address says of its kind stays true.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from analyzer.anonymizing.cryptopan import CryptoPan
@@ -62,6 +63,11 @@ class Addresses:
             known = self._known[address] = self._name(address)
         return known
 
+    @property
+    def known(self) -> Mapping[bytes, bytes]:
+        """All addresses that were asked for, and their names."""
+        return self._known
+
     def stays(self, address: bytes) -> bool:
         """Say whether an address of 4 or 16 bytes is kept on purpose: it is nobody's, or was to be kept."""
         if len(address) == 4:
@@ -105,11 +111,19 @@ class Addresses:
         for ring in _TURNED.get(before, ()):
             if octet in ring:
                 return ring[(ring.index(octet) + 1 + self._turns % (len(ring) - 1)) % len(ring)]
-        kind = _kind(before, octet)
         if not before and octet in _SPECIAL:
             return octet
-        prefix = int.from_bytes(bytes(before), "big") << 8
-        turned = octet
+        if all(self._octet(before[:place], before[place]) == before[place] for place in range(len(before))):
+            kind = _kind(before, octet)
+            alike = [other for other in range(256) if _kind(before, other) == kind]
+            named = _unsettled({other: self._walked(before, other) for other in alike})
+            self._octets.update({(*before, other): turned for other, turned in named.items()})
+            return named[octet]
+        return self._walked(before, octet)
+
+    def _walked(self, before: tuple[int, ...], octet: int) -> int:
+        """Return what Crypto-PAn makes of an octet, asked again until it is of the same kind."""
+        prefix, kind, turned = int.from_bytes(bytes(before), "big") << 8, _kind(before, octet), octet
         while True:
             turned = self._pan.turn(prefix | turned, 8 * len(before), 8) & 0xFF
             if _kind(before, turned) == kind:
@@ -136,14 +150,23 @@ class Addresses:
         for place in range(first, 128, 4):
             nibble = named >> (124 - place) & 15
             leading = place % 16 == 0 or not named >> (128 - place) & ((1 << place % 16) - 1)
-            named ^= (nibble ^ self._nibble(address, place, nibble, leading=leading)) << (124 - place)
+            unchanged = named == int.from_bytes(address, "big")
+            turned = self._nibble(address, place, nibble, leading=leading, unchanged=unchanged)
+            named ^= (nibble ^ turned) << (124 - place)
         return named.to_bytes(16, "big")
 
-    def _nibble(self, address: bytes, place: int, nibble: int, *, leading: bool) -> int:
-        """Return what four bits become; a zero that is not written stays one, and what is written stays."""
+    def _nibble(self, address: bytes, place: int, nibble: int, *, leading: bool, unchanged: bool) -> int:
+        """Return what four bits become; a zero that is not written stays one, and what is written stays written."""
         if leading and not nibble:
             return 0
         prefix = int.from_bytes(address, "big") >> (128 - place) << 4
+        if unchanged:
+            written = range(1 if leading else 0, 16)
+            return _unsettled({other: self._walked_nibble(prefix, place, other, leading) for other in written})[nibble]
+        return self._walked_nibble(prefix, place, nibble, leading)
+
+    def _walked_nibble(self, prefix: int, place: int, nibble: int, leading: bool) -> int:  # noqa: FBT001
+        """Return what Crypto-PAn makes of four bits, asked again until they are written if they were."""
         turned = nibble
         while True:
             turned = self._pan.turn(prefix | turned, place, 4) & 15
@@ -183,6 +206,14 @@ class Addresses:
         value = int.from_bytes(named[2 * index : 2 * index + 2], "big")
         digits = f"{value:x}".zfill(len(group))
         return digits.upper() if group.upper() == group and group.lower() != group else digits
+
+
+def _unsettled(turned: dict[int, int]) -> dict[int, int]:
+    """Return a permutation of which nothing stays where it is, if there is more than one."""
+    settled = [number for number, other in turned.items() if number == other]
+    moved = [number for number in turned if number not in settled]
+    ring = settled + moved[:1] if len(settled) == 1 else settled
+    return turned | {number: turned[other] for number, other in zip(ring, ring[1:] + ring[:1], strict=True)}
 
 
 def _kind(before: tuple[int, ...], octet: int) -> tuple[object, ...]:

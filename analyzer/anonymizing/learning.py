@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _USERS = ("from_user", "to_user", "uri_user", "auth_user", "from_name", "tag_account", "tag_password")
 _HOSTS = ("from_host", "to_host", "via_host")
 _URIS = ("uri", "contact")
+_PROGRAMS = ("user_agent", "server")
 _ENDS = ("source", "destination")
 _HOST = re.compile(r"(?:sips?:|@)(?:[^@;>\s]*@)?(\[[^\]]*\]|[^:;>?\s\",]+)", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z]\w+")
 _SHORTEST_NUMBER = 8
 _LONGEST = 255
 """Whoever writes more writes no name."""
@@ -37,19 +39,21 @@ class Learnt:
     targets: tuple[str, ...] = field(default=())
     """The IPv6 addresses that packets went to."""
 
-    def name(self, key: bytes) -> tuple[Names, Sweep, int]:
-        """Return the names by a key, what looks for them, and how many of them are another one's original."""
+    def name(self, key: bytes) -> tuple[Names, Sweep]:
+        """Return the names by a key, and what looks for them."""
         tools = keeper()
         kept = self.kept_numbers
         names = Names(key, kept_addresses=self.kept_addresses, keep=lambda text: text in kept or tools(text))
         names.learn_numbers(self.numbers - kept)
         sweep = Sweep(names)
         sweep.learn(words=self.words, hosts=self.hosts, addresses=self.addresses)
-        return names, sweep, self._shared(names)
+        return names, sweep
 
-    def _shared(self, names: Names) -> int:
-        """Return how many names are originals of the same capture, too."""
-        packed = {old: names.address.packed(old) for old in self.addresses if not names.address.stays(old)}
+    def shared(self, names: Names, addresses: Iterable[bytes]) -> int:
+        """Return how many names are originals of the same capture, too; addresses are those in its packets."""
+        packed = {
+            old: names.address.packed(old) for old in {*self.addresses, *addresses} if not names.address.stays(old)
+        }
         texts = {word: names.user(word) for word in self.words if not names.stays(word)}
         texts |= {host: named for host in self.hosts if not names.stays(host) and (named := names.host(host)) != host}
         return len(set(packed.values()) & packed.keys()) + len(set(texts.values()) & texts.keys())
@@ -63,9 +67,13 @@ def learn(analysis: "Analysis", *, keep_attackers: bool = False) -> Learnt:
     hosts |= {host for name in _URIS for text in _distinct(messages[name]) for host in _hosts_in(text)}
     ends = {text for name in _ENDS for text in messages[name].cat.categories}
     ends |= {_bare(text) for text in (*_distinct(messages["media"]), *_distinct(messages["tag_target"]))}
+    programs = {
+        word.lower() for name in _PROGRAMS for text in _distinct(messages[name]) for word in _WORD.findall(text)
+    }
     for origin in _distinct(messages["sdp_origin"]):
         user, _, address = origin.rpartition(" ")
-        users.add(user)
+        if user.lower() not in programs:  # many programs write their own name as that of the user
+            users.add(user)
         hosts.add(address)
     addresses = {packed for text in ends | hosts if (packed := _packed(text))}
     named = {host for host in hosts if not _packed(host)}

@@ -102,6 +102,10 @@ class Names:
         named = blake2b(address, key=self._key, digest_size=len(address), person=b"mac").digest()
         return bytes([named[0] & 0xFC | 2]) + named[1:]
 
+    def token(self, data: bytes) -> bytes:
+        """Return the name of bytes that were drawn at random, to tell one exchange from another."""
+        return blake2b(data, key=self._key, digest_size=len(data), person=b"token").digest()
+
     def _piece(self, piece: str, *, secret: bool = False) -> str:
         """Return the name of a word, an escape or a sign."""
         if piece[0] == "%" and len(piece) == 3:
@@ -128,7 +132,7 @@ class Names:
     # --- words
 
     def _word(self, text: str) -> str:
-        """Return another word of the same form; equal but for case if the word is."""
+        """Return another word of the same form, never the same one; a zero alone stays."""
         if len(text) > LONGEST:
             return "".join(self._word(text[at : at + LONGEST]) for at in range(0, len(text), LONGEST))
         plain = text.lower()
@@ -137,13 +141,19 @@ class Names:
         if plain.isdigit():  # a zero at the beginning stays one: else two numbers could become the same
             alphabets[0] = _DIGITS[1:] if plain[0] != "0" else _DIGITS[:1]
         codes = bytearray(alphabet.index(sign) for alphabet, sign in zip(alphabets, plain, strict=True))
-        for turn in range(2):
-            for place, alphabet in enumerate(alphabets):
-                own, codes[place] = codes[place], 0
-                size = len(alphabet)
-                codes[place] = (own + self._mix(bytes(codes), turn << 8 | place) % size) % size
+        self._mingle(codes, [len(alphabet) for alphabet in alphabets])
         named = [alphabet[code] for alphabet, code in zip(alphabets, codes, strict=True)]
         return "".join(new.upper() if old.isupper() else new for old, new in zip(text, named, strict=True))
+
+    def _mingle(self, codes: bytearray, sizes: list[int]) -> None:
+        """Turn each code by all the others; the last one once and never by nothing, so that no word stays as it is."""
+        last = max((place for place, size in enumerate(sizes) if size > 1), default=-1)
+        before = [place for place in range(len(codes)) if place != last]
+        for turn, places in enumerate((before, [last] if last >= 0 else [], before)):
+            for place in places:
+                own, codes[place], size = codes[place], 0, sizes[place]
+                mixed = self._mix(bytes(codes), turn << 8 | place)
+                codes[place] = (own + (1 + mixed % (size - 1) if place == last else mixed)) % size
 
     def _mix(self, data: bytes, salt: int) -> int:
         mixed = blake2b(data, key=self._key, digest_size=4, salt=salt.to_bytes(4, "big")).digest()

@@ -38,6 +38,8 @@ class Packets:
         self._names, self._messages, self.assembly = names, messages, assembly
         self.zeroed: Counter[str] = Counter()
         """How many payloads were zeroed, by what they were."""
+        self.originals: frozenset[bytes] = frozenset()
+        """The addresses of packets that are renamed."""
         self._layers = 0
         self._transports: dict[int, Callable[..., None]] = {
             UDP: self._udp, TCP: self._tcp, ICMP: self._icmp, ICMPV6: self._icmpv6, SCTP: self._sctp,
@@ -84,6 +86,8 @@ class Packets:
 
     def _hardware(self, address: bytearray, size: int) -> bytes:
         """Return the name of an address of a cooked capture, which has eight bytes."""
+        if len(address) < 8:
+            raise IndexError
         return self._names.mac(bytes(address[:6])) + bytes(len(address) - 6) if size == 6 else bytes(len(address))
 
     def _ethernet(self, packet: bytearray, at: int, end: int) -> None:
@@ -340,16 +344,21 @@ class Packets:
         """Return a payload that is no SIP: of media its header, of others nothing."""
         if len(payload) >= 20 and payload[0] < 64 and int.from_bytes(payload[4:8], "big") == _COOKIE:
             self.zeroed["STUN"] += 1
-            return payload[:20] + bytes(len(payload) - 20)
+            return payload[:8] + self._names.token(payload[8:20]) + bytes(len(payload) - 20)
         if len(payload) >= 8 and payload[0] >> 6 == 2:
             if 192 <= payload[1] <= 223:
                 self.zeroed["RTCP"] += 1
                 return _control(payload)
             header = 12 + 4 * (payload[0] & 15)
-            if len(payload) >= header and (payload[1] & 0x7F <= 34 or payload[1] & 0x7F >= 96):
+            kind = payload[1] & 0x7F
+            if len(payload) >= header and (kind <= 34 or kind >= 96) and not self._shows(payload[:12]):
                 self.zeroed["RTP"] += 1
                 return _media(payload)
         return self._cleared(payload, "UDP payload")
+
+    def _shows(self, data: bytes) -> bool:
+        """Say whether an address of the capture is in bytes: then they are not what they seem."""
+        return any(data[at : at + 4] in self.originals for at in range(len(data) - 3))
 
     def _tunnel(self, packet: bytearray, at: int, end: int, ports: tuple[int, int]) -> bool:
         """Rewrite the packet in a tunnel; return whether there is one."""
@@ -532,16 +541,26 @@ class Packets:
 
 
 def _control(payload: bytes) -> bytes:
-    """Return RTCP of which only reports are left; others become a BYE of nobody (RFC 3550 6.6)."""
+    """Return RTCP of which only reports are left; others become a BYE, or an APP if they are long, of nobody."""
     named, at = bytearray(len(payload)), 0
-    while len(payload) - at >= 8 and payload[at] >> 6 == 2:
-        size = 4 + 4 * int.from_bytes(payload[at + 2 : at + 4], "big")
-        if payload[at + 1] in {200, 201}:
-            named[at : at + size] = payload[at : at + size]
+    while len(payload) - at >= 4:
+        kind, words = payload[at + 1], payload[at + 2 : at + 4]
+        if payload[at] >> 6 != 2 or not 192 <= kind <= 223:  # encrypted, or not what it seems
+            kind, words = 0, ((len(payload) - at) // 4 - 1).to_bytes(2, "big")
+        size = 4 + 4 * int.from_bytes(words, "big")
+        told = {200: 28, 201: 8}.get(kind, 0) + 24 * (payload[at] & 31)
+        if kind in {200, 201} and told <= size:
+            named[at : at + told] = (bytes([payload[at] & 0xDF]) + payload[at + 1 : at + told])[: len(named) - at]
         else:
-            named[at : at + 4] = b"\x80\xcb" + payload[at + 2 : at + 4]
+            named[at : at + 4] = _nobodys(words)
         at += size
     return bytes(named)
+
+
+def _nobodys(words: bytes) -> bytes:
+    """Return the header of RTCP without content: BYE of sources 0, or APP without a name (RFC 3550 6.6, 6.7)."""
+    count = int.from_bytes(words, "big")
+    return (bytes([0x80 | count, 203]) if count < 32 else bytes([0x80, 204])) + words
 
 
 def _media(payload: bytes) -> bytes:

@@ -21,6 +21,8 @@ _VIA = re.compile(r"(SIP[ \t]*/[ \t]*[0-9.]+[ \t]*/[ \t]*\w+[ \t]+)([^\s;,]+)", 
 _CREDENTIAL = re.compile(r'([\w-]+)([ \t]*=[ \t]*)("(?:[^"\\]|\\.)*"?|[^,\s]+)')
 _TAG = re.compile(r"((?:[0-9a-f]{2})+)01((?:3[0-9]){1,10})")
 _TARGET = re.compile(r"[0-9a-f]{12}")
+_VERSION = re.compile(r"(?<=[ /(-])[A-Za-z]{0,2}(\d{1,2}\.\d{1,2}\.\d{1,2}\.\d{1,3})(?!\.?\w)")
+"""What stands behind a product and looks like an address; few addresses have three such octets."""
 _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:.*)?", re.DOTALL)
 
 LONG_NAMES = {
@@ -123,8 +125,17 @@ class Messages:
         if name in {"call-id", "in-reply-to", "replaces", "join", "target-dialog"}:
             return self._call_id(value)
         if name in PLAIN:
-            return self.uris(value)
+            return self._product(value) if name in {"user-agent", "server"} else self.uris(value)
         return self._addresses(value) if "sip:" in value else self._display(value)
+
+    def _product(self, value: str) -> str:
+        """Return what a program says of itself: versions stay, even where they have the form of an address."""
+        pieces, at = [], 0
+        for found in _VERSION.finditer(value):
+            if not self.sweep.knows(found[1]):
+                pieces.append(self.uris(value[at : found.start()]) + found[0])
+                at = found.end()
+        return "".join(pieces) + self.uris(value[at:])
 
     def _via(self, value: str) -> str:
         pieces, at = [], 0

@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Iterable
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from analyzer.anonymizing.names import WORDS, Names
 
@@ -67,6 +67,14 @@ class Sweep:
             text = _HEX.sub(lambda found: self._hex(found[0], depth), text)
             text = _BASE64.sub(lambda found: self._base64(found[0], depth), text)
         return text
+
+    def knows(self, text: str) -> bool:
+        """Say whether text is an address of this capture, or a private one."""
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return False
+        return address.packed in self._packed or address.is_private
 
     def phrase(self, text: str) -> str:
         """Return text with all words replaced, and the addresses in it as addresses."""
