@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 import zstandard
 from engines import pcaps
+from processes import wait_until_asleep
 
 from analyzer import capture
 from analyzer.capture import STDIN, Blocks, check, describe, find_captures, open_blocks, open_stream
@@ -538,16 +539,5 @@ def test_ctrl_c_ends_the_wait_for_a_pipe():
         process.stdin.flush()
         wait_until_asleep(process.pid)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=60) == 130
         assert process.stderr.read().strip() == b"sipscope: stopped before anything was read; nothing was written"
-
-
-def wait_until_asleep(number):
-    """Wait until a process has waited for its standard input for a while."""
-    asleep = 0
-    for _ in range(600):
-        asleep = asleep + 1 if "pipe" in Path(f"/proc/{number}/wchan").read_text() else 0
-        if asleep > 3:
-            return
-        time.sleep(0.05)
-    pytest.fail("it never waits for its standard input")

@@ -7,10 +7,10 @@ import select
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from needs import CAPTURES
+from processes import wait_until_asleep
 
 from analyzer.progress import Work, megabytes, shortened, watched
 from analyzer.reading import Progress
@@ -94,9 +94,9 @@ def test_ctrl_c_ends_a_command_that_waits_for_packets(tmp_path):
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdin.write(SWEEP.read_bytes()[:2000])
     process.stdin.flush()
-    time.sleep(6)
+    wait_until_asleep(process.pid)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.decode().lstrip().startswith("sipscope: stopped ")
     assert said.decode().endswith("; nothing was written\n")

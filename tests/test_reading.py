@@ -227,11 +227,15 @@ def start(code, *arguments):
     )
 
 
+AT_ONCE = 30
+"""Seconds in which a busy machine does at once what would otherwise take a minute, or never happen."""
+
+
 def interrupt(process):
     """Send Ctrl-C, and return exit code, errors and the seconds that it took."""
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=90)
     return process.returncode, errors, time.monotonic() - began
 
 
@@ -246,7 +250,7 @@ def test_ctrl_c_ends_the_command_at_once(tmp_path):
         code, errors, seconds = interrupt(process)
 
     assert (code, "stopped" in errors) == (130, True)
-    assert seconds < 2
+    assert seconds < AT_ONCE
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -262,7 +266,7 @@ def test_ctrl_c_between_blocks_comes_out(threads):
     code, errors, seconds = interrupt(process)
 
     assert (code, errors) == (130, "")
-    assert seconds < 2
+    assert seconds < AT_ONCE
 
 
 def test_ctrl_c_ends_all_processes(tmp_path):
@@ -279,7 +283,7 @@ def test_ctrl_c_ends_all_processes(tmp_path):
 
     assert len(children) == 2
     assert code == -signal.SIGINT
-    assert seconds < 2
+    assert seconds < AT_ONCE
     assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 

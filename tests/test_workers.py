@@ -62,7 +62,7 @@ def test_closing_ends_all_processes():
     began = time.monotonic()
     results.close()
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_processes_end_with_the_one_that_started_them():
@@ -80,7 +80,7 @@ def test_processes_end_with_the_one_that_started_them():
     parent.communicate()
 
     assert len(children) == 2
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while alive := [child for child in children if is_alive(child)]:
         assert time.monotonic() < until, alive
         time.sleep(0.05)

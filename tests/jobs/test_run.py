@@ -76,7 +76,7 @@ def test_sigterm_ends_a_job_in_time_and_one_job_runs_at_a_time(tmp_path):
     first.send_signal(signal.SIGTERM)
     _, said = first.communicate(timeout=60)
     assert first.returncode == 0, said
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # systemd would wait for 90
     assert said.endswith("stopped\n")
 
 

@@ -86,6 +86,8 @@ def test_signals_end_with_a_summary(tmp_path, watch, how):
     seen.await_said("watching")
     with fifo.open("wb", buffering=0) as pipe:
         pipe.write(TOLL.read_bytes()[:60_000])
+        while fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)) != bytes(4):
+            time.sleep(0.05)
         time.sleep(1)
         code, summary = seen.end(how)
     assert code == 0
