@@ -6,8 +6,8 @@ from itertools import islice
 
 import pandas as pd
 
-from analyzer import quantities
 from analyzer.exports.escape import escape
+from analyzer.quantities import count as some
 
 SHOWN = 80
 """Characters of a text from the wire that a sentence quotes at most."""
@@ -20,7 +20,7 @@ SHORT = pd.Timedelta("1h")
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """Return '1 source', '2 sources', 'no sources'."""
-    return quantities.count(number, one, many) if number else f"no {many or f'{one}s'}"
+    return some(number, one, many) if number else f"no {many or f'{one}s'}"
 
 
 def listed(items: Iterable[str], limit: int, *, more: str = "more") -> str:
