@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Extracted", "extract"]
 
+TOLD = 200
+"""How many attacks, and how many sources, the comment on the whole file names."""
 _SAME = ("attack", "kind", "outcome", "campaign")
 
 
@@ -130,6 +132,8 @@ class _Writing:
 
     def write(self, file: BinaryIO, sources: Sequence[str], width: str) -> tuple[int, tuple[str, ...], int]:
         """Write evidence of that width; return its packets, its captures, and how many packets they had."""
+        from analyzer.exports.pcapng import PcapngWriter
+        from analyzer.extracting.blocks import write_packets
         from analyzer.extracting.selection import choose_messages, explain, find_media
         from analyzer.extracting.tracks import Tracks
 
@@ -144,7 +148,8 @@ class _Writing:
                 needed.append((path, tracks.find()))
         file.seek(0)
         file.truncate()
-        _copy(file, needed, _comment(needed, self._wanted, sources, width), self._most_bytes)
+        writer = PcapngWriter(file, comment=_comment(needed, self._wanted, sources, width), program=_version())
+        write_packets(file, writer, needed, self._most_bytes)
         file.flush()
         captured = int(self._analysis.captures["packets"].sum())
         return sum(len(found) for _, found in needed), tuple(str(path) for path, _ in needed), captured
@@ -155,16 +160,23 @@ def _comment(
 ) -> str:
     """Return what the section says of itself."""
     lines = [f"Evidence extracted by {_version()}: {width}."]
-    for attack in wanted.to_dict("records"):
-        end = f"{attack['start']:%Y-%m-%d %H:%M:%S} to {attack['end']:%H:%M:%S} UTC"
-        what = f"{attack['kind']} by {attack['source']}, {end}, outcome {attack['outcome']}"
-        lines.append(f"Attack {attack['attack']} of campaign {attack['campaign']}: {what}")
-    lines += [f"All messages of {source}" for source in sources]
     for path, found in needed:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         lines.append(f"From {path.name}, {len(found):,} packet(s); SHA-256 of the file {digest}")
-    return "\n".join(lines)
+    lines += _some([f"All messages of {source}" for source in sources])
+    told = [
+        f"Attack {attack['attack']} of campaign {attack['campaign']}: {attack['kind']} by {attack['source']},"
+        f" {attack['start']:%Y-%m-%d %H:%M:%S} to {attack['end']:%H:%M:%S} UTC, outcome {attack['outcome']}"
+        for attack in wanted.head(TOLD + 1).to_dict("records")
+    ]
+    return "\n".join([*lines, *_some(told, of=len(wanted))])
+
+
+def _some(lines: Sequence[str], of: int | None = None) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = (len(lines) if of is None else of) - TOLD
+    return [*lines[:TOLD], f"and {more:,} more"] if more > 0 else list(lines)
 
 
 def _version() -> str:
@@ -174,38 +186,3 @@ def _version() -> str:
         return f"sipscope {version('sipscope')}"
     except PackageNotFoundError:
         return "sipscope"
-
-
-def _copy(file: BinaryIO, needed: list[tuple[Path, dict[int, str]]], comment: str, most_bytes: int | None) -> None:
-    """Write the packets in the order of time; those of one capture keep their order."""
-    import heapq
-
-    from analyzer.exports.pcapng import PcapngWriter
-
-    writer = PcapngWriter(file, comment=comment, program=_version())
-    streams = [_packets(path, found, writer, place, most_bytes) for place, (path, found) in enumerate(needed)]
-    for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
-        writer.add_packet(*packet[:3], missing=packet[3], comment=packet[4])
-
-
-def _packets(path: Path, found: dict[int, str], writer: Any, place: int, most_bytes: int | None) -> Any:  # noqa: ANN401
-    """Yield the packets of a capture, each behind the latest time so far and the place of its capture."""
-    import numpy as np
-
-    from analyzer.records import read_records
-
-    numbers = np.array(sorted(found), np.int64)
-    interfaces: dict[tuple[int, int], int] = {}
-    latest = -1
-    for records in read_records(path, most_bytes=most_bytes):
-        low, high = np.searchsorted(numbers, (records.first, records.first + len(records)))
-        for number in numbers[low:high].tolist():
-            at = number - records.first
-            kind = records.link_of(at), records.snap_of(at)
-            if kind not in interfaces:
-                interfaces[kind] = writer.add_interface(kind[0], snap=kind[1], name=path.name)
-            time = records.time_of(at)
-            latest = max(latest, time)
-            comment = f"{found[number]}; packet {number:,} of {path.name}"
-            packet = interfaces[kind], time, records.bytes_of(at), records.missing_of(at), comment
-            yield latest, place, packet

@@ -1,4 +1,4 @@
-"""Kernels that tell of each packet which TCP connection, stream of media or datagram it is a part of."""
+"""Kernels that tell of each packet which connection, stream of media or datagram it is a part of, and copy packets."""
 
 # ruff: noqa: PLR0917, SIM109 (kernels are called by position, and compile best as flat loops)
 # mypy: disallow-untyped-decorators=False, disallow-any-generics=False, disable-error-code="assignment,return-value"
@@ -9,6 +9,7 @@ from analyzer.compiled import kernel, part
 from analyzer.engines._kernels import begin, decode_layer
 from analyzer.engines._layout import (
     AT,
+    CAPTURED_STOP,
     CHAIN,
     DATAGRAM,
     EXTENSION,
@@ -21,9 +22,11 @@ from analyzer.engines._layout import (
     NEXT,
     PIECE,
     PROTOCOLS,
+    START,
     STOP,
     STREAM,
     TYPE,
+    WHEN,
 )  # fmt: skip
 from analyzer.engines._tunnels import decode_payload, may_be_tunnel
 from analyzer.engines._words import big16, big32
@@ -31,6 +34,7 @@ from analyzer.engines._words import big16, big32
 PRIME = (1 << 31) - 1
 SECRETS = (1_103_515_245, 742_938_285)
 UDP_PROTOCOL, TCP_PROTOCOL = 17, 6
+PACKET_BLOCK, COMMENT = 6, 1  # of pcapng
 
 # --- the index into what is told of a packet
 FLOW = 0  # its flow, whichever way it goes; 0 if it has none
@@ -137,4 +141,46 @@ def tell_packets(
                 if layers > MAX_LAYERS:
                     break
             what = tell_layer(data, what, place, row)
+    return len(found)
+
+
+@part
+def put32(out: np.ndarray, at: int, value: int) -> int:
+    """Write a number of 32 bits, the least byte first; return where the next one goes."""
+    for index in range(4):
+        out[at + index] = value >> (8 * index) & 0xFF
+    return at + 4
+
+
+@kernel
+def put_blocks(
+    data: np.ndarray, found: np.ndarray, missing: np.ndarray, interfaces: np.ndarray, text: np.ndarray,
+    texts: np.ndarray, ends: np.ndarray, out: np.ndarray,
+) -> int:  # fmt: skip
+    """Write an Enhanced Packet Block for each packet that was found, with its comment; return how many were written.
+
+    Out is zeros. The comment of a packet ends in text where texts says, its block ends in out where ends says.
+    """
+    start, said = np.int64(0), np.int64(0)
+    for index in range(len(found)):
+        first, stop, end = found[index, START], found[index, CAPTURED_STOP], ends[index]
+        time = max(found[index, WHEN], 0)
+        at = put32(out, start, PACKET_BLOCK)
+        at = put32(out, at, end - start)
+        at = put32(out, at, interfaces[index])
+        at = put32(out, at, time >> 32)
+        at = put32(out, at, time & 0xFFFFFFFF)
+        at = put32(out, at, stop - first)
+        at = put32(out, at, stop - first + missing[index])
+        for byte in range(first, stop):
+            out[at + byte - first] = data[byte]
+        at += stop - first + (first - stop) % 4
+        size = texts[index] - said
+        if size > 0:
+            out[at], out[at + 2], out[at + 3] = COMMENT, size & 0xFF, size >> 8
+            for byte in range(size):
+                out[at + 4 + byte] = text[said + byte]
+        said = texts[index]
+        put32(out, end - 4, end - start)
+        start = end
     return len(found)

@@ -1,8 +1,8 @@
 """Which messages prove an attack, and in what words."""
 
 import difflib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,10 +76,7 @@ def choose_messages(analysis: "Analysis", attacks: pd.DataFrame, sources: Sequen
     messages = analysis.messages
     chosen = _involving(messages, sources)
     if width == DIALOGS:
-        time = messages["time"]
-        for attack in attacks.to_dict("records"):
-            during = ((time >= attack["start"]) & (time <= attack["end"])).to_numpy()
-            chosen |= _involving(messages, [attack["source"]]) & during
+        chosen |= _during(messages, attacks)
     else:
         chosen |= _involving(messages, attacks["source"].astype("str").unique())
     if width in (CAMPAIGNS, TARGETS):
@@ -88,72 +85,110 @@ def choose_messages(analysis: "Analysis", attacks: pd.DataFrame, sources: Sequen
         if width == TARGETS:
             chosen |= _involving(messages, {target for cell in members["targets"] for target in cell})
     calls = messages["call_id"][chosen].dropna().unique()
-    return chosen | messages["call_id"].isin(calls).to_numpy()
+    return chosen | messages["call_id"].isin(calls).to_numpy() if len(calls) else chosen
+
+
+def _among(column: "pd.Series[Any]", addresses: Iterable[str]) -> "Truth":
+    """Say which rows of a column of categories have one of some addresses."""
+    known = np.append(column.cat.categories.isin(list(addresses)), np.False_)
+    return np.asarray(known[column.cat.codes.to_numpy()])
 
 
 def _involving(messages: pd.DataFrame, addresses: Iterable[str]) -> "Truth":
     """Return which messages were sent by, or to, one of the addresses."""
     known = list(addresses)
-    return np.array(messages["source"].isin(known) | messages["destination"].isin(known), np.bool_)
+    return _among(messages["source"], known) | _among(messages["destination"], known)
+
+
+def _during(messages: pd.DataFrame, attacks: pd.DataFrame) -> "Truth":
+    """Return which messages attackers sent or got while they attacked; each address is looked at once."""
+    chosen = np.zeros(len(messages), np.bool_)
+    time = messages["time"].astype("int64").to_numpy()
+    spans = {
+        str(source): (theirs["start"].astype("int64").to_numpy(), theirs["end"].astype("int64").cummax().to_numpy())
+        for source, theirs in attacks.sort_values("start").groupby(attacks["source"].astype("str"))
+    }
+    for name in ("source", "destination"):
+        column = messages[name]
+        rows = np.flatnonzero(_among(column, spans))
+        codes = column.cat.codes.to_numpy()[rows]
+        order = np.argsort(codes, kind="stable")
+        rows, codes = rows[order], codes[order]
+        for part in np.split(rows, np.flatnonzero(np.diff(codes)) + 1) if len(rows) else ():
+            starts, ends = spans[str(column.iloc[part[0]])]
+            before = np.searchsorted(starts, time[part], "right") - 1
+            chosen[part] |= (before >= 0) & (time[part] <= ends[before])
+    return chosen
+
+
+class _Row(NamedTuple):
+    """What is told of a message."""
+
+    capture: str
+    packet: int
+    source: str
+    destination: str
+    time: int
+    method: str | None
+    status: int | None
+    uri_user: str | None
+    to_user: str | None
+
+
+def _rows(messages: pd.DataFrame, chosen: "Truth") -> Iterator[_Row]:
+    at = np.flatnonzero(chosen)
+    columns = [messages[name].take(at) for name in _Row._fields if name != "time"]
+    told = [column.astype("object").where(column.notna(), None).tolist() for column in columns]
+    told.insert(_Row._fields.index("time"), messages["time"].take(at).astype("int64").tolist())
+    return map(_Row._make, zip(*told, strict=True))
 
 
 def explain(messages: pd.DataFrame, chosen: "Truth", attacks: pd.DataFrame) -> dict[str, dict[int, str]]:
     """Return, by capture and packet, why each packet that completes a chosen message is there."""
-    rows = messages[chosen]
-    sources = attacks["source"].astype("str")
-    own = {source: attacks[sources == source].to_dict("records") for source in sources.unique()}
-    decisive = {
-        (attack["capture"], int(attack["decisive"])): attack
-        for attack in attacks.to_dict("records")
-        if not pd.isna(attack["decisive"])
-    }
-    evidence = {
-        (attack["capture"], int(number)): attack
-        for attack in attacks.to_dict("records")
-        for number in attack["evidence"]
-    }
+    spans: dict[str, list[tuple[int, int, str]]] = {}
+    decisive: dict[tuple[str, int], Mapping[Hashable, Any]] = {}
+    evidence: dict[tuple[str, int], str] = {}
+    for attack in attacks.to_dict("records"):
+        named = _named(attack)
+        spans.setdefault(str(attack["source"]), []).append((attack["start"].value, attack["end"].value, named))
+        evidence |= {(attack["capture"], int(number)): named for number in attack["evidence"]}
+        if not pd.isna(attack["decisive"]):
+            decisive[attack["capture"], int(attack["decisive"])] = attack
     told: dict[str, dict[int, str]] = {}
-    columns = ("capture", "packet", "source", "destination", "time", "method", "status", "uri_user", "to_user")
-    for row in rows[list(columns)].itertuples(index=False):
-        place = (row.capture, row.packet)
-        attack = next(
-            (one for end in (row.source, row.destination) for one in own.get(end, ()) if _during(row, one)), None
-        )
-        said = _shown(row)
+    for row in _rows(messages, chosen):
+        place = row.capture, row.packet
         if place in decisive:
             why = f"{_headline(decisive[place], row)}; {_named(decisive[place])}"
         elif place in evidence:
-            why = f"{said}; evidence of {_named(evidence[place])}"
+            why = f"{_shown(row)}; evidence of {evidence[place]}"
         else:
-            why = f"{said}; {_named(attack) if attack else 'dialog or company of the evidence'}"
-        packets, number = told.setdefault(str(row.capture), {}), int(str(row.packet))
-        packets[number] = f"{packets[number]} | {why}" if number in packets else why
+            near = (*spans.get(row.source, ()), *spans.get(row.destination, ()))
+            of = (named for start, end, named in near if start <= row.time <= end)
+            why = f"{_shown(row)}; {next(of, 'dialog or company of the evidence')}"
+        packets = told.setdefault(row.capture, {})
+        packets[row.packet] = f"{packets[row.packet]} | {why}" if row.packet in packets else why
     return told
-
-
-def _during(row: Any, attack: Mapping[Hashable, Any]) -> bool:  # noqa: ANN401
-    return bool(attack["start"] <= row.time <= attack["end"])
 
 
 def _named(attack: Mapping[Hashable, Any]) -> str:
     return f"{attack['kind']} by {attack['source']} (attack {attack['attack']}, campaign {attack['campaign']})"
 
 
-def _shown(row: Any) -> str:  # noqa: ANN401
+def _shown(row: _Row) -> str:
     """Return a message in a few words."""
-    method = "request" if pd.isna(row.method) else _plain(row.method)
-    about = row.to_user if method == "REGISTER" or pd.isna(row.uri_user) else row.uri_user
-    whom = "" if pd.isna(about) else f" for {_plain(about)}"
-    return f"{method}{whom}" if pd.isna(row.status) else f"{row.status} to {method}{whom}"
+    method = "request" if row.method is None else _plain(row.method)
+    about = row.to_user if method == "REGISTER" or row.uri_user is None else row.uri_user
+    whom = "" if about is None else f" for {_plain(about)}"
+    return f"{method}{whom}" if row.status is None else f"{row.status} to {method}{whom}"
 
 
-def _headline(attack: Mapping[Hashable, Any], row: Any) -> str:  # noqa: ANN401
+def _headline(attack: Mapping[Hashable, Any], row: _Row) -> str:
     """Return what the message that reached an attack's outcome says."""
     answer = _shown(row)
     match attack["outcome"]:
         case "breached":
-            account = row.to_user if not pd.isna(row.to_user) else "; ".join(attack["breached"])
-            code = "request" if pd.isna(row.status) else f"{row.status} to {row.method}"
+            account = row.to_user if row.to_user is not None else "; ".join(attack["breached"])
+            code = "request" if row.status is None else f"{row.status} to {_plain(row.method)}"
             return f"breach: credentials of {_plain(account)} accepted ({code})"
         case "answered":
             return f"answered: the call was put through and taken ({answer})"
@@ -173,23 +208,34 @@ def find_media(analysis: "Analysis", flows: pd.DataFrame, chosen: "Truth") -> di
     """Return, by capture, the streams of media of the answered calls among chosen messages."""
     calls = analysis.calls
     known = analysis.messages["call_id"][chosen].dropna().unique()
-    calls = calls[calls["call_id"].isin(known) & calls["audio"].isin(["two-way", "one-way"])]
+    heard = calls["audio"].isin(["two-way", "one-way"]) & calls["answered_at"].notna()
+    calls = calls[calls["call_id"].isin(known) & heard]
     found: dict[str, list[Media]] = {}
     if calls.empty or flows.empty:
         return found
     ends = _announced(analysis.messages, calls)
-    flows = flows.astype(dict.fromkeys(("capture", "source", "destination"), "str"))
+    streams = _streams(flows)
     for call in calls.to_dict("records"):
-        asked = ends.get(call["call_id"], set())
-        start = call["answered_at"] - SLACK
-        for flow in flows[flows["capture"] == str(call["capture"])].to_dict("records"):
-            sides = {_end(flow[side], flow[f"{side}_port"]) for side in ("source", "destination")}
-            if sides & asked and flow["end"] >= start:
-                sides_of = flow["source"], flow["source_port"], flow["destination"], flow["destination_port"]
-                why = f"audio of the answered call to {_plain(call['dialled'])}"
-                media = Media(flow_key(*sides_of, protocol=_UDP), start.value, why)
-                found.setdefault(str(call["capture"]), []).append(media)
+        start, capture = call["answered_at"] - SLACK, str(call["capture"])
+        why = f"audio of the answered call to {_plain(call['dialled'])}"
+        near = (stream for end in ends.get(call["call_id"], ()) for stream in streams.get((capture, end), ()))
+        for key in sorted({key for key, last in near if last >= start.value}):
+            found.setdefault(capture, []).append(Media(key, start.value, why))
     return found
+
+
+def _streams(flows: pd.DataFrame) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Return the keys of streams of media, each with the time of its last packet, by capture and either end."""
+    streams: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    sides = ("source", "source_port", "destination", "destination_port")
+    flows = flows.astype(dict.fromkeys(("capture", "source", "destination"), "str"))
+    ended = flows["end"].astype("int64")
+    for capture, last, *ends in zip(flows["capture"], ended, *(flows[side] for side in sides), strict=True):
+        source, source_port, destination, destination_port = ends
+        key = flow_key(source, source_port, destination, destination_port, protocol=_UDP)
+        for end in {_end(source, source_port), _end(destination, destination_port)}:
+            streams.setdefault((capture, end), []).append((key, last))
+    return streams
 
 
 def _announced(messages: pd.DataFrame, calls: pd.DataFrame) -> dict[str, set[str]]:

@@ -53,12 +53,14 @@ class Tracks:
 
     def find(self) -> dict[int, str]:
         """Return all packets that are needed, by number, each with the reason."""
-        anchors = self._gather(np.array(sorted(self.wanted), np.int64), _NONE, _NONE)
+        wanted = np.array(sorted(self.wanted), np.int64)
+        anchors = self._gather(wanted)
         flows = np.unique(anchors["flow"][anchors["flags"] >= 0])
         parts = _known(anchors["part"])
         streams = np.unique(np.array([media.flow for media in self.media], np.int64))
-        for _ in range(_ROUNDS):
-            rows = self._gather(anchors["number"], np.union1d(flows, streams), parts)
+        rows = anchors
+        for _ in range(_ROUNDS if len(flows) or len(parts) or len(streams) else 0):
+            rows = self._gather(wanted, np.union1d(flows, streams), parts)
             more = np.setdiff1d(_known(rows["part"][np.isin(rows["flow"], flows)]), parts)
             if not len(more):
                 break
@@ -69,55 +71,68 @@ class Tracks:
                 found.setdefault(number, why)
         return found
 
-    def _gather(self, numbers: "Numbers", flows: "Numbers", parts: "Numbers") -> "NDArray[np.void]":
-        """Return the rows of packets with these numbers, of these flows, or parts of these datagrams."""
+    def _gather(
+        self, numbers: "Numbers", flows: "Numbers | None" = None, parts: "Numbers | None" = None
+    ) -> "NDArray[np.void]":
+        """Return the rows of packets with these numbers, of these flows, or parts of these datagrams.
+
+        Without flows and parts, only the packets with these numbers are decoded.
+        """
         kept = [np.empty(0, _TRACK)]
         for records in read_records(self.path, most_bytes=self.most_bytes):
-            told = _tell(records)
             last = records.first + len(records)
-            mask = np.isin(told[:, kernels.FLOW], flows) | np.isin(told[:, kernels.PART_OF], parts)
-            mask[numbers[np.searchsorted(numbers, records.first) : np.searchsorted(numbers, last)] - records.first] = (
-                True
-            )
-            rows = np.flatnonzero(mask)
+            rows = numbers[np.searchsorted(numbers, records.first) : np.searchsorted(numbers, last)] - records.first
+            if flows is not None and parts is not None:
+                told = _tell(records)
+                mask = np.isin(told[:, kernels.FLOW], flows) | np.isin(told[:, kernels.PART_OF], parts)
+                mask[rows] = True
+                rows = np.flatnonzero(mask)
+                told = told[rows]
+            else:
+                told = _tell(records, rows)
             track = np.empty(len(rows), _TRACK)
             track["number"], track["time"] = rows + records.first, records.found[rows, layout.WHEN]
             for column, name in enumerate(("flow", "part", "flags", "sequence", "turned")):
-                track[name] = told[rows, column]
+                track[name] = told[:, column]
             kept.append(track)
             self.packets = last - 1
         return np.concatenate(kept)
 
     def _connections(self, rows: "NDArray[np.void]", flows: "Numbers") -> Iterator[tuple[int, str]]:
         """Yield the packets of the TCP connections that carry what is wanted; ports may be used again."""
-        wanted = np.array(sorted(self.wanted), np.int64)
-        for flow in flows.tolist():
-            own = rows[(rows["flow"] == flow) & (rows["flags"] >= 0)]
+        for own in _grouped(rows[rows["flags"] >= 0], "flow", flows):
             opening = (own["flags"] & (_SYN | _ACK)) == _SYN
             syn = np.flatnonzero(opening)
             anew = np.zeros(len(own), np.bool_)
             anew[syn] = np.append(True, own["sequence"][syn][1:] != own["sequence"][syn][:-1])[: len(syn)]
             connection = np.cumsum(anew)
-            carrying = np.isin(connection, connection[np.isin(own["number"], wanted)])
+            wanted = [number in self.wanted for number in own["number"].tolist()]
+            carrying = np.isin(connection, connection[wanted])
             for number, flags in zip(own["number"][carrying].tolist(), own["flags"][carrying].tolist(), strict=True):
                 yield number, f"TCP connection of the messages: {_segment(flags)}"
 
     def _fragments(self, rows: "NDArray[np.void]", parts: "Numbers") -> Iterator[tuple[int, str]]:
         """Yield the fragments of the datagrams that are completed by what is wanted, or that carry its connections."""
-        for key in parts.tolist():
-            own = rows[rows["part"] == key]
-            known = own[np.isin(own["number"], list(self.wanted)) | (own["flags"] >= 0)]
-            for number, time in zip(own["number"].tolist(), own["time"].tolist(), strict=True):
-                near = known["number"][np.abs(known["time"] - time) <= REASSEMBLY]
-                if len(near):
-                    yield number, f"fragment of the datagram that packet {int(near[-1]):,} completes"
+        for own in _grouped(rows, "part", parts):
+            wanted = np.array([number in self.wanted for number in own["number"].tolist()])
+            known = own[wanted | (own["flags"] >= 0)]
+            known = known[np.argsort(known["time"], kind="stable")]
+            first = np.searchsorted(known["time"], own["time"] - REASSEMBLY, "left")
+            after = np.searchsorted(known["time"], own["time"] + REASSEMBLY, "right")
+            near = after > first
+            completing = known["number"][after[near] - 1]
+            for number, by in zip(own["number"][near].tolist(), completing.tolist(), strict=True):
+                yield number, f"fragment of the datagram that packet {by:,} completes"
 
     def _samples(self, rows: "NDArray[np.void]") -> Iterator[tuple[int, str]]:
         """Yield the first packets of media, each way."""
+        flows = np.array([media.flow for media in self.media], np.int64)
+        streams = {int(own["flow"][0]): own for own in _grouped(rows, "flow", np.unique(flows))}
         for media in self.media:
+            own = streams.get(media.flow, rows[:0])
             for turned in (0, 1):
-                of = (rows["flow"] == media.flow) & (rows["turned"] == turned) & (rows["time"] >= media.start)
-                for number in rows["number"][of][:MEDIA_PACKETS].tolist():
+                of = (own["turned"] == turned) & (own["time"] >= media.start)
+                for number in own["number"][of][:MEDIA_PACKETS].tolist():
                     yield number, media.why
 
 
@@ -128,11 +143,19 @@ def _known(keys: "Numbers") -> "Numbers":
     return np.unique(keys[keys != 0])
 
 
-def _tell(records: Records) -> "Numbers":
-    """Return what the kernel tells of each record."""
-    told = np.empty((len(records), kernels.TOLD), np.int64)
+def _grouped(rows: "NDArray[np.void]", name: str, keys: "Numbers") -> "list[NDArray[np.void]]":
+    """Return the rows that have one of some keys, in their order, those of each key together."""
+    chosen = rows[np.isin(rows[name], keys)]
+    chosen = chosen[np.argsort(chosen[name], kind="stable")]
+    return np.split(chosen, np.flatnonzero(np.diff(chosen[name])) + 1) if len(chosen) else []
+
+
+def _tell(records: Records, rows: "NDArray[np.intp] | Numbers | None" = None) -> "Numbers":
+    """Return what the kernel tells of each record, or of those at some places."""
+    found = records.found if rows is None else np.ascontiguousarray(records.found[rows])
+    told = np.empty((len(found), kernels.TOLD), np.int64)
     place, tally = np.zeros(layout.PLACE, np.int64), np.zeros(layout.TALLY, np.int64)
-    kernels.tell_packets(records.data, records.found, records.links, place, tally, told)
+    kernels.tell_packets(records.data, found, records.links, place, tally, told)
     return told
 
 
