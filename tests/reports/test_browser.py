@@ -226,6 +226,26 @@ def test_dark_and_light_differ_and_print_is_light(browser, example):
         assert opened.page.pdf().startswith(b"%PDF")
 
 
+LANDSCAPE = 1032
+"""Pixels of a page of A4 across, between its margins."""
+TALLEST = """[...document.querySelectorAll("section:not(.answer) tbody tr")].reduce(
+  (most, row) => Math.max(most, row.getBoundingClientRect().height), 0)"""
+
+
+@pytest.mark.parametrize("name", ["captures", "corpus", "hostile"])
+def test_tables_fit_on_paper_and_their_words_stay_whole(browser, name, tmp_path):
+    write_html(REPORTS[name](), tmp_path / "report.html")
+    with Opened(browser, tmp_path / "report.html", viewport={"width": LANDSCAPE, "height": 700}) as opened:
+        opened.page.emulate_media(media="print")
+        widths = opened.page.evaluate("[...document.querySelectorAll('table')].map((it) => it.scrollWidth)")
+        assert max(widths) <= LANDSCAPE
+        if name != "hostile":  # whose words are as long as may be
+            assert opened.page.evaluate(TALLEST) < 160
+        printed = opened.page.pdf(prefer_css_page_size=True)
+    assert printed.count(b"/MediaBox [0 0 841.9") > 0  # pages that lie across
+    assert printed.count(b"/MediaBox [0 0 594.9") > 0
+
+
 def test_it_says_the_same_without_a_script(browser, example):
     with Opened(browser, example, java_script_enabled=False) as opened:
         shown = opened.page.locator("section:has(#sources) tbody tr")
