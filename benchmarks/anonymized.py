@@ -109,11 +109,11 @@ PLACES = (
     *PACKETS,
     "dns.a", "dns.aaaa", "dhcp.ip.client", "dhcp.ip.your", "icmpv6.nd.na.target_address",
     "icmpv6.nd.ns.target_address", "stun.att.ipv4", "stun.att.ipv4-xord", "sip.Via.sent-by.address", "sip.Via.maddr",
-    "icmpv6.nd.ns.target_address", "stun.att.ipv4", "stun.att.ipv4-xord", "sip.Via.sent-by.address", "sip.Via.maddr",
-    "sip.Via.received", "sip.r-uri.host",
-    "sip.Service-Route.host", "sip.pai.host", "sip.ppi.host", "sdp.owner.address", "sdp.connection_info.address",
-    "sdp.ice_candidate.address", "http.host", "dns.qry.name", "dns.resp.name", "dns.ptr.domain_name", "dns.cname",
-    "dns.srv.target", "dns.ns", "tls.handshake.extensions_server_name",
+    "sip.Via.received", "sip.r-uri.host", "sip.from.host", "sip.to.host", "sip.contact.host", "sip.Route.host",
+    "sip.Record-Route.host", "sip.Path.host", "sip.Service-Route.host", "sip.pai.host", "sip.ppi.host",
+    "sdp.owner.address", "sdp.connection_info.address", "sdp.ice_candidate.address", "http.host", "dns.qry.name",
+    "dns.resp.name", "dns.ptr.domain_name", "dns.cname", "dns.srv.target", "dns.ns",
+    "tls.handshake.extensions_server_name",
 )  # fmt: skip
 """Fields that hold an address or a domain."""
 MACHINES = (

@@ -21,6 +21,8 @@ SIP_PORTS = (5060, 5061, 5080)
 _EXTENSIONS = frozenset({0, 43, 44, 51, 60, 135, 139, 140})
 _TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
 _MOST_LAYERS = 16
+LOWEST_MEDIA = 1024
+"""The lowest port that media come from or go to (RFC 6335 6)."""
 _COOKIE = 0x2112A442
 _KEEPS_ALIVE = re.compile(rb"[\r\n\0 ]*")
 Ends = tuple[bytes, bytes]
@@ -332,7 +334,7 @@ class Packets:
         if speaks_sip(text) or (set(ports) & set(SIP_PORTS) and re.search(r"\bSIP/2\.0\b", text[:4096])):
             named = self._message(text)
         else:
-            named = self._other(payload)
+            named = self._other(payload, lowest=min(ports))
         packet[at:end] = named
 
     def _message(self, text: str) -> bytes:
@@ -340,13 +342,13 @@ class Packets:
         lead = len(text) - len(text.lstrip("\r\n\0"))
         return (text[:lead] + self._messages.rewrite(text[lead:])).encode("latin-1")
 
-    def _other(self, payload: bytes) -> bytes:
-        """Return a payload that is no SIP: of media its header, of others nothing."""
+    def _other(self, payload: bytes, *, lowest: int = LOWEST_MEDIA) -> bytes:
+        """Return a payload that is no SIP: of media, which no system port carries, its header, of others nothing."""
         if len(payload) >= 20 and payload[0] < 64 and int.from_bytes(payload[4:8], "big") == _COOKIE:
             self.zeroed["STUN"] += 1
             return payload[:8] + self._names.token(payload[8:20]) + bytes(len(payload) - 20)
-        if len(payload) >= 8 and payload[0] >> 6 == 2:
-            if 192 <= payload[1] <= 223:
+        if len(payload) >= 8 and payload[0] >> 6 == 2 and lowest >= LOWEST_MEDIA:
+            if 200 <= payload[1] <= 207 and 8 <= 4 * _u16(payload, 2) + 4 <= len(payload):
                 self.zeroed["RTCP"] += 1
                 return _control(payload)
             header = 12 + 4 * (payload[0] & 15)
@@ -545,7 +547,7 @@ def _control(payload: bytes) -> bytes:
     named, at = bytearray(len(payload)), 0
     while len(payload) - at >= 4:
         kind, words = payload[at + 1], payload[at + 2 : at + 4]
-        if payload[at] >> 6 != 2 or not 192 <= kind <= 223:  # encrypted, or not what it seems
+        if payload[at] >> 6 != 2 or not 200 <= kind <= 207:  # encrypted, or not what it seems
             kind, words = 0, ((len(payload) - at) // 4 - 1).to_bytes(2, "big")
         size = 4 + 4 * int.from_bytes(words, "big")
         told = {200: 28, 201: 8}.get(kind, 0) + 24 * (payload[at] & 31)
@@ -569,7 +571,7 @@ def _media(payload: bytes) -> bytes:
     return bytes([first]) + payload[1:12] + bytes(len(payload) - 12)
 
 
-def _u16(packet: bytearray, at: int) -> int:
+def _u16(packet: bytes | bytearray, at: int) -> int:
     if at + 2 > len(packet):
         raise IndexError
     return packet[at] << 8 | packet[at + 1]
