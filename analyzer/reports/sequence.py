@@ -145,21 +145,24 @@ def _sequence(
     ends = pd.concat([theirs["source"].astype("str"), theirs["destination"].astype("str")]).drop_duplicates()
     lanes = [str(attack["source"]), *(end for end in ends if end != attack["source"])][:LANES]
     ends_shown = theirs["source"].astype("str").isin(lanes) & theirs["destination"].astype("str").isin(lanes)
-    steps = [_step(message, lanes) for message in theirs[ends_shown].head(STEPS).to_dict("records")]
+    answered = theirs.dropna(subset=["answer_packet"])
+    asked = dict(zip(answered["answer_packet"].tolist(), answered["packet"].tolist(), strict=True))
+    steps = [_step(message, lanes, asked) for message in theirs[ends_shown].head(STEPS).to_dict("records")]
     if not steps:
         return None
     capture = str(attack["capture"])
     return Sequence(capture=quoted(names.get(capture, capture)), lanes=list(map(quoted, lanes)), steps=steps)
 
 
-def _step(message: dict[str, object], lanes: list[str]) -> Step:
+def _step(message: dict[str, object], lanes: list[str], asked: dict[int, int]) -> Step:
+    """Return a line of the diagram; asked has the packets of requests by those of their answers."""
     request = bool(pd.isna(message["status"]))  # type: ignore[call-overload]
     time: pd.Timestamp = message["time"]  # type: ignore[assignment]
     return Step(
         time=f"{time:%H:%M:%S}.{time.microsecond // 1000:03}",
         packet=f"{message['packet']:,}",
         lanes=(lanes.index(str(message["source"])), lanes.index(str(message["destination"]))),
-        label=_request(message) if request else _response(int(str(message["status"])), message["method"]),
+        label=_request(message) if request else _response(message, asked),
         request=request,
     )
 
@@ -170,6 +173,9 @@ def _request(message: dict[str, object]) -> str:
     return f"{quoted(message['method'])}{about}{', with credentials' if message['authorized'] else ''}"
 
 
-def _response(status: int, method: object) -> str:
+def _response(message: dict[str, object], asked: dict[int, int]) -> str:
+    """Return '200 OK to INVITE of packet 142'."""
+    status, method, packet = int(str(message["status"])), message["method"], asked.get(int(str(message["packet"])))
     said = f"{status} {phrase(status)}".strip()
-    return f"{said} to {quoted(method)}" if isinstance(method, str) else said
+    said += f" to {quoted(method)}" if isinstance(method, str) else ""
+    return said if packet is None else f"{said} of packet {packet:,}"

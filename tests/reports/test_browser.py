@@ -210,6 +210,7 @@ def test_a_link_opens_the_story_of_a_campaign(browser, example):
         page.wait_for_function("document.querySelector('#campaign-1 details').open")
         assert "guessed passwords" in page.locator("#campaign-1 .phases").text_content()
         assert "packet 277" in page.locator("#campaign-1 svg.sequence").text_content()
+        assert "200 OK to REGISTER of packet 276" in page.locator("#campaign-1 svg.sequence").text_content()
         assert page.locator("#campaign-1 svg.sequence").get_attribute("aria-label").count("REGISTER") > 3
 
 
