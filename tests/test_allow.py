@@ -1,5 +1,5 @@
 from ipaddress import ip_address, ip_network
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -276,7 +276,7 @@ def test_strangers_stay_as_they_are():
 def test_a_hundred_thousand_of_each_are_quick():
     allow = parsed("".join(f"{ip_address(value * 40_000)} # {value}\n" for value in range(100_000)))
     asked = [str(ip_address(value * 20_000)) for value in range(100_000)]
-    started = perf_counter()
+    started = process_time()
     names = allow.names(asked)
-    assert perf_counter() - started < 5
+    assert process_time() - started < 5
     assert names == [str(value // 2) if value % 2 == 0 else None for value in range(100_000)]

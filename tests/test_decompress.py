@@ -4,6 +4,7 @@ import io
 import itertools
 import lzma
 import random
+import resource
 import struct
 import subprocess
 import sys
@@ -292,12 +293,13 @@ def test_a_bomb_ends_in_seconds_and_in_little_memory(tmp_path, bomb, reason):
     path.write_bytes(bomb())
     assert path.stat().st_size < 12_000_000
     list(read_packets_of_a_small_capture(tmp_path))  # its kernels are compiled now
-    begun = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True, timeout=60)
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True, timeout=300)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     memory, _, reasons = done.stdout.partition(" ")
     assert reason in reasons
     assert int(memory) < 300
-    assert time.monotonic() - begun < 30
+    assert ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime < 30
 
 
 def read_packets_of_a_small_capture(folder):
@@ -310,10 +312,10 @@ def read_packets_of_a_small_capture(folder):
 def test_a_file_of_very_many_empty_members_ends_in_seconds(tmp_path, name):
     path = tmp_path / "members"
     path.write_bytes(COMPRESSORS[name](b"") * 50_000)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(CaptureError, match=f"is empty \\(in {name}\\)"):
         list(read_packets(path))
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 # --- captures

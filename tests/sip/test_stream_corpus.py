@@ -96,9 +96,9 @@ def test_a_million_segments_of_one_byte(kind):
         order = 2 * order
     streams = Streams()
     streams.add(segments([]))  # compiles the kernels
-    begun = clock.monotonic()
+    begun = clock.process_time()
     parts = [streams.add(many_segments(data, np.ones(count, np.int64), order)), streams.finish()]
 
-    assert clock.monotonic() - begun < 10
+    assert clock.process_time() - begun < 10
     assert sum(part.captured for part in parts) == count
     assert len(streams._arena) < 50_000_000
