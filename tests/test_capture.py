@@ -59,7 +59,8 @@ def folder(tmp_path):
 def test_a_file_is_itself(tmp_path):
     path = tmp_path / "any name"
     path.write_bytes(PCAP)
-    assert find_captures([path]) == find_captures([str(path)]) == [path]
+    for one in (path, str(path), [path], [str(path)]):
+        assert find_captures(one) == [path]
 
 
 def test_a_folder_is_its_captures_sorted(folder):
