@@ -160,17 +160,3 @@ def test_what_is_no_list_is_said_to_be_none(text, tmp_path):
 def test_an_earlier_list_that_is_missing_is_said(tmp_path):
     with pytest.raises(SettingsError, match="cannot be read"):
         read_networks(tmp_path / "none")
-
-
-def test_the_filter_of_fail2ban_finds_every_entry_of_the_plain_list():
-    import re
-
-    rules = named_rules("friendly-scanner")
-    text = write_rules(rules, format="fail2ban-filter")
-    (failregex,) = re.findall(r"^failregex = (.*)$", text, re.MULTILINE)
-    (date,) = re.findall(r"^datepattern = (.*)$", text, re.MULTILINE)
-    pattern = re.compile(failregex.replace("<SUBNET>", r"(?P<subnet>[0-9a-f.:]+(?:/\d+)?)"))
-    dated = re.compile(date.replace("%%Y-%%m-%%dT%%H:%%M:%%SZ", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
-    lines = write_rules(rules, format="plain").splitlines()
-    found = {ip_network(match["subnet"]) for line in lines if (match := pattern.match(line)) and dated.match(line)}
-    assert found == {rule.network for rule in rules.rules}
