@@ -79,7 +79,7 @@ def extract(  # noqa: PLR0913
     if not (campaigns or attacks or sources):
         raise SettingsError("nothing to extract was named; name a campaign, an attack or a source")
     foreign = options.get("engine") in READERS_OF_ANYTHING
-    paths = find_captures([captures] if isinstance(captures, str | Path) else captures, foreign=foreign)
+    paths = find_captures(captures, foreign=foreign)
     refuse_output(output, paths)
     _refuse_pipes(paths)
     judging = {name: options.pop(name) for name in ("detectors",) if name in options}
