@@ -1,6 +1,7 @@
 """A live capture ends with what a report of the same packets says, whatever pieces it comes in."""
 
 import io
+import threading
 import time
 
 import pytest
@@ -31,6 +32,19 @@ class Dribble(BytesFeed):
         piece, self._content = self._content[:size], self._content[size:]
         buffer[: len(piece)] = piece
         return len(piece)
+
+
+class Held(Dribble):
+    """Bytes of which the last piece does not come before something is told, or two minutes are over."""
+
+    def __init__(self, name, content, size):
+        super().__init__(name, content, size)
+        self.told = threading.Event()
+
+    def readinto(self, buffer):
+        if len(self._content) <= self._size:
+            self.told.wait(120)
+        return super().readinto(buffer)
 
 
 def watched(feed, **options):
@@ -75,12 +89,14 @@ def test_pieces_of_any_size_make_no_difference(size):
 def test_what_is_found_is_told_while_packets_still_come():
     content = (CAPTURES / "svwar-svcrack.pcapng").read_bytes()
     rehearse()
-    live = Live(Dribble("slow", content, 6000, 0.15), limits=Limits(interval=0.2)).start()
+    feed = Held("slow", content, 6000)
+    live = Live(feed, limits=Limits(interval=0.2)).start()
     first, last = None, None
     while not live.wait(0.05):
         for event in live.events():
             first = first or (event.what, live.snapshot().packets)
             last = event
+            feed.told.set()
     assert first is not None
     assert first[0] == "attack"
     assert first[1] < 422
