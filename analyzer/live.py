@@ -173,7 +173,7 @@ class Live:
         self._window = Window(self.limits.rows)
         self._ledger = Ledger(self.limits.bounds)
         self._events: deque[Event] = deque(maxlen=EVENTS)
-        self._read_all, self._ended, self._done = Flag(), Flag(), Flag()
+        self._read_all, self._ended, self._done, self._stopped = Flag(), Flag(), Flag(), Flag()
         self._begun = self._counted = time.monotonic()
         self._rates: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)], maxlen=64)
         self._published: dict[str, Any] = {"campaigns": (), "sources": (), "findings": (), "totals": Totals()}
@@ -191,6 +191,7 @@ class Live:
 
     def stop(self) -> None:
         """Read no further than what was recorded; what was read is examined still."""
+        self._stopped.set()
         self._feed.stop()
 
     def wait(self, seconds: float) -> bool:
@@ -244,7 +245,10 @@ class Live:
 
     def _read_one(self, file: Readable, name: str) -> None:
         """Decode and parse one stream to its end."""
-        for pieces in in_pieces(read_blocks(_open(file, name)), self._count):
+        stream = Stream(file)
+        if not stream.head and self._stopped.is_set():
+            return  # before the recorder had written the first byte
+        for pieces in in_pieces(read_blocks(_begin(stream, name)), self._count):
             self._take(pieces, name)
 
     def _count(self, packets: "Packets") -> None:
@@ -354,9 +358,8 @@ class Live:
         }
 
 
-def _open(file: Readable, name: str) -> Blocks:
+def _begin(stream: Stream, name: str) -> Blocks:
     """Return the blocks of a stream, the first of which holds its header; raise CaptureError if it is no capture."""
-    stream = Stream(file)
     if not is_capture(stream.head):
         what = "is no capture (pcap or pcapng)" if stream.head else "ended before anything came"
         raise CaptureError(name, f"{what}; have it written by dumpcap -w - or tcpdump -U -w -")

@@ -27,8 +27,9 @@ from analyzer.jobs.settings import EXAMPLE
 PAGES = ["README.md", "CONTRIBUTING.md", "captures/README.md", "docs/README.md", "docs/extending.md"]
 PAGES += sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "commands").glob("*.md"))
 WORDS = {
-    "CAPTURE...": "captures/", "CAPTURE": "captures/tollfraud.pcap", "STORE": "store", "DIR": "made", "ID": "4whv",
-    "INTERFACE": "eth0", "TOPIC": "password-guessing", "SHELL": "bash", "JOB.toml": "job.toml",
+    "CAPTURE...": "captures/svwar-svcrack.pcapng", "CAPTURE": "captures/tollfraud.pcap", "STORE": "store",
+    "DIR": "made", "ID": "4whv", "INTERFACE": "eth0", "TOPIC": "password-guessing", "SHELL": "bash",
+    "JOB.toml": "job.toml",
 }  # fmt: skip
 """What stands for the words in capitals; FORMAT is what the command allows first, FILE is called like the command."""
 INSTEAD = {

@@ -53,6 +53,15 @@ def watched(feed, **options):
     return live, live.snapshot()
 
 
+def test_a_watch_that_is_stopped_before_the_first_byte_ends_in_peace():
+    live = Live(BytesFeed("eth0", b""))
+    live.stop()
+    assert live.start().wait(60)
+    assert live.error is None
+    live, _ = watched(BytesFeed("fifo", b""))
+    assert "ended before anything came" in str(live.error)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_watch_sees_what_a_report_sees(name):
     report = analyze(CAPTURES / name)
