@@ -122,14 +122,14 @@ MACHINES = (
 )  # fmt: skip
 """Fields of other protocols that name somebody, as a whole."""
 PEOPLE = (
-    "sip.r-uri.user", "sip.from.user", "sip.to.user", "sip.contact.user", "sip.Route.user", "sip.Record-Route.user",
+    "sip.r-uri.user", "sip.from.user", "sip.to.user", "sip.Route.user", "sip.Record-Route.user",
     "sip.pai.user", "sip.ppi.user", "sip.auth.username", "sip.from.display.info",
     "sip.to.display.info", "sip.contact.display.info", "sip.pai.display.info", "sip.ppi.display.info",
 )  # fmt: skip
 """Fields that hold a user, a number or a name."""
-ORIGIN = "sdp.owner.username"
+PROGRAMS = ("sdp.owner.username", "sip.contact.user", "sip.auth.realm")
+"""Fields in which many programs write their own name."""
 SECRETS = ("sip.auth.digest.response", "sip.auth.rspauth")
-REALMS = ("sip.auth.realm",)
 TEXTS = ("sip.Call-ID", "sip.msg_hdr")
 CHECKSUMS = tuple(f"{name}.checksum.status" for name in ("ip", "udp", "tcp", "icmp", "icmpv6", "sctp", "gre", "igmp"))
 WRONG = (
@@ -180,7 +180,7 @@ class Dissection:
         return "\n".join(lines).replace("\\r\\n", "\n").encode("utf-8", "surrogateescape")
 
 
-_SAID = frozenset({*HARDWARE, *PLACES, *PEOPLE, *MACHINES, *SECRETS, *REALMS, *TEXTS, ORIGIN})
+_SAID = frozenset({*HARDWARE, *PLACES, *PEOPLE, *MACHINES, *SECRETS, *TEXTS, *PROGRAMS})
 
 
 def dissect(capture: Path) -> Dissection:
@@ -269,11 +269,12 @@ _AGENT = re.compile(r"^Warning[ \t]*:[ \t]*\d{3} ([\w.-]+)", re.IGNORECASE | re.
 def known_by(analysis: "Analysis", dissection: Dissection) -> Known:
     """Return whom the messages table and TShark know in a capture."""
     known, table = Known(), analysis.messages
-    titles = dissection.values(ORIGIN, *MACHINES) - dissection.values("sip.Call-ID")  # which some use as CNAME, too
-    known.words = {re.sub(r"<.*>", "", text).strip().lower() for text in titles} - _programs(table) - PROGRAMS_USERS
-    realms = {text.strip('"') for text in dissection.values(*REALMS)}
-    domains = {text for text in realms if "." in text}
-    for text in {*_distinct(table, PEOPLES), *dissection.values(*PEOPLE), *(realms - domains)}:
+    titles = dissection.values(*MACHINES) - dissection.values("sip.Call-ID")  # which some use as CNAME, too
+    known.words = {re.sub(r"<.*>", "", text).strip().lower() for text in titles} - _programs(table)
+    claimed = {text.strip('"') for text in dissection.values(*PROGRAMS)}
+    claimed = {text for text in claimed if text.lower() not in _programs(table) | PROGRAMS_USERS}
+    domains = {text for text in claimed if re.fullmatch(r"[\w-]+(\.[\w-]+)+", text)}
+    for text in {*_distinct(table, PEOPLES), *dissection.values(*PEOPLE), *(claimed - domains)}:
         known.person(text)
     origins = {text.rpartition(" ")[2] for text in _distinct(table, ["sdp_origin"])}
     for text in {*_distinct(table, ENDS), *dissection.values(*PLACES), *origins, *domains}:
@@ -290,7 +291,7 @@ def _distinct(messages: "pd.DataFrame", names: Iterable[str]) -> set[str]:
 
 
 def _programs(messages: "pd.DataFrame") -> set[str]:
-    """Return the words of User-Agent and Server: who writes one of them in o= names the program, not a user."""
+    """Return the words of User-Agent and Server: who writes one of them in o= names the program, nobody else."""
     said = {text.lower() for text in _distinct(messages, ["user_agent", "server"])}
     return {word for text in said for word in (*re.findall(r"[a-z]\w+", text), *text.split(), text.replace("/", "-"))}
 
@@ -420,7 +421,7 @@ def search(data: bytes, known: Known, others: Container[str] = frozenset()) -> l
         found += [f"number {number} as {how}" for how in hay.find_number(number)]
     for word in sorted(known.words):
         shortest = SHORTEST_NUMBER if word.isdigit() else SHORTEST_WORD
-        if len(word) >= shortest and word not in SYNTAX and not why_word(word):
+        if len(word) >= shortest and word not in SYNTAX and not why_host(word):
             found += [f"word {word!r} as {how}" for how in hay.find_word(word)]
     return found
 
@@ -464,12 +465,15 @@ def _pairs(before: "Analysis", after: "Analysis", columns: Iterable[str]) -> set
 
 def _why_end(text: str) -> str:
     host = re.sub(r"^\[?([^\]]*?)\]?(?::\d+)?$", r"\1", text) if text.count(":") < 2 or "[" in text else text
-    return why_address(packed) if (packed := _packed(host)) else why_word(host) or why_label(host)
+    return why_address(packed) if (packed := _packed(host)) else why_host(host)
 
 
-def why_label(host: str) -> str:
-    """Return why a host that is no address may stay."""
-    return "" if any(not why_word(label) for label in host.split(".")) else "made of everybody's words"
+def why_host(text: str) -> str:
+    """Return why a name or a host may stay: of a domain, the last label does."""
+    labels = text.split(".")
+    return why_word(text) or (
+        "" if any(not why_word(label) for label in labels[:-1] or labels) else "everybody's words"
+    )
 
 
 def one_to_one(pairs: Iterable[tuple[str, str]], what: str) -> list[str]:

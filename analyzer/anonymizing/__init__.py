@@ -28,6 +28,8 @@ __all__ = ["Anonymized", "anonymize", "read_key"]
 
 SHORTEST_KEY = 16
 """The fewest bytes of a file that is a key."""
+CARD = 6
+"""Bytes of a hardware address."""
 DRAWS = 16
 """How many keys are drawn at the most until no name is another one's original."""
 _JUDGED = ("tools", "outcome", "messages")
@@ -175,6 +177,7 @@ class _Renaming:
         self._learnt = learn(analysis, keep_attackers=keep_attackers)
         self._assembly = Assembly()
         self._addresses: frozenset[bytes] = frozenset()
+        self._cards: frozenset[bytes] = frozenset()
         self.shared = 0
 
     def collect(self, path: Path, most_bytes: int | None) -> None:
@@ -194,6 +197,7 @@ class _Renaming:
                     continue
         self._assembly.collecting = False
         self._addresses = frozenset(names.address.known)
+        self._cards = frozenset(card for card in names.cards if len(card) == CARD)
 
     def choose(self, key: bytes | None) -> "Packets":
         """Return what renames packets with a key; without one, with one of which no name is another one's original."""
@@ -206,6 +210,7 @@ class _Renaming:
             if not shared:
                 break
         assert best is not None  # noqa: S101 (one key at least was tried)
+        best[1].learn(addresses=self._cards)
         packets = self._packets(*best)
         packets.originals = frozenset(old for old in self._addresses if not best[0].address.stays(old))
         return packets

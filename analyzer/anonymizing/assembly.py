@@ -1,13 +1,16 @@
 """What comes in pieces: datagrams in fragments, and TCP streams in segments; put together, renamed, and cut again."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 REASSEMBLY = 60_000_000_000
 """Within how many ns the fragments of one datagram come (RFC 8200 4.5)."""
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 18
 """How much of a stream is kept in which nothing of SIP was seen."""
+MOST_SILENT = 1 << 26
+"""How much of all such streams is kept; then half of it, of those that began first, is forgotten."""
 LARGEST = 65_535
 _SPEAKS = re.compile(rb"SIP/2\.0|[Ss]ec-[Ww]eb[Ss]ocket-[Pp]rotocol", re.ASCII)
 _SYN = 2
@@ -58,6 +61,8 @@ class Stream:
     """What segments carry, by where it begins; the first that came of each."""
     held: int = 0
     speaks: bool = False
+    deaf: bool = False
+    """So much came without SIP that none is expected any more."""
     runs: list[tuple[int, bytearray]] | None = None
     """What is without gaps, and where it begins, with other names; None before it was renamed."""
 
@@ -67,7 +72,7 @@ class Stream:
 
     def add(self, sequence: int, data: bytes) -> None:
         """Take in a segment."""
-        if not data or (self.held > MOST_BYTES and not self.speaks):
+        if not data or self.deaf:
             return
         self.speaks = self.speaks or _SPEAKS.search(data) is not None
         at = self.offset(sequence)
@@ -75,7 +80,18 @@ class Stream:
             self.held += len(data)
             self.pieces[at] = data
         if self.held > MOST_BYTES and not self.speaks:
-            self.pieces.clear()
+            self.forget()
+            self.deaf = True
+
+    @property
+    def silent(self) -> int:
+        """How many bytes are kept of it though nothing of SIP was seen."""
+        return 0 if self.speaks else self.held
+
+    def forget(self) -> None:
+        """Forget what segments carried."""
+        self.pieces.clear()
+        self.held = 0
 
     def rename(self, rewrite: Callable[[bytes], bytes | None]) -> None:
         """Put the runs together, and have them rewritten; those that are no SIP are forgotten."""
@@ -109,6 +125,8 @@ class Assembly:
         self._datagrams: dict[Hashable, Datagram] = {}
         self._streams: dict[Hashable, Stream] = {}
         self._placed: dict[Hashable, Datagram | Stream] = {}
+        self._waiting: deque[Stream] = deque()
+        self._silent = 0
         self._number: Hashable = 0
         self._nth = 0
         self.time = 0
@@ -149,8 +167,25 @@ class Assembly:
         base = sequence + 1 & 0xFFFFFFFF if flags & _SYN else sequence
         if stream is None or (flags & _SYN and stream.base != base):
             stream = self._streams[key] = Stream(base)
+            self._waiting.append(stream)
         self._placed[self._place()] = stream
         return stream
+
+    def add(self, stream: Stream, sequence: int, data: bytes) -> None:
+        """Take in a segment of a stream; forget the oldest streams without SIP if too much of them is kept."""
+        before = stream.silent
+        stream.add(sequence, data)
+        self._silent += stream.silent - before
+        if self._silent <= MOST_SILENT:
+            return
+        for _ in range(len(self._waiting)):
+            oldest = self._waiting.popleft()
+            if not oldest.speaks:
+                self._silent -= oldest.held
+                oldest.forget()
+                self._waiting.append(oldest)
+            if self._silent <= MOST_SILENT // 2:
+                break
 
     def _place(self) -> Hashable:
         self._nth += 1

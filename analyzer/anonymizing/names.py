@@ -45,6 +45,7 @@ class Names:
         self._key = blake2b(key, digest_size=32, person=b"sipscope names").digest()
         self.address = Addresses(blake2b(key, digest_size=32, person=b"sipscope cryptop").digest(), kept=kept_addresses)
         self._keep = keep or (lambda _: False)
+        self._cards: dict[bytes, bytes] = {}
         self._numbers: dict[str, str] = {}
         self._tails: dict[str, tuple[int, int]] = {}
         self.word = lru_cache(maxsize=1 << 18)(self._word)
@@ -99,8 +100,16 @@ class Names:
         """Return the name of a hardware address; those of groups stay."""
         if address[0] & 1 or not any(address):
             return address
-        named = blake2b(address, key=self._key, digest_size=len(address), person=b"mac").digest()
-        return bytes([named[0] & 0xFC | 2]) + named[1:]
+        known = self._cards.get(address)
+        if known is None:
+            named = blake2b(address, key=self._key, digest_size=len(address), person=b"mac").digest()
+            known = self._cards[address] = bytes([named[0] & 0xFC | 2]) + named[1:]
+        return known
+
+    @property
+    def cards(self) -> Iterable[bytes]:
+        """All hardware addresses that were asked for."""
+        return self._cards.keys()
 
     def token(self, data: bytes) -> bytes:
         """Return the name of bytes that were drawn at random, to tell one exchange from another."""

@@ -295,7 +295,7 @@ class Packets:
         sequence, flags = int.from_bytes(old[4:8], "big"), old[13]
         stream = self.assembly.stream((*ends, old[:4]), sequence, flags)
         if self.assembly.collecting:
-            stream.add(sequence + bool(flags & 2) & 0xFFFFFFFF, old[header:])
+            self.assembly.add(stream, sequence + bool(flags & 2) & 0xFFFFFFFF, old[header:])
             return
         if stream.runs is None:
             stream.rename(lambda data: rewrite_stream(self._messages, data))

@@ -23,6 +23,8 @@ _TAG = re.compile(r"((?:[0-9a-f]{2})+)01((?:3[0-9]){1,10})")
 _TARGET = re.compile(r"[0-9a-f]{12}")
 _VERSION = re.compile(r"(?<=[ /(-])[A-Za-z]{0,2}(\d{1,2}\.\d{1,2}\.\d{1,2}\.\d{1,3})(?!\.?\w)")
 """What stands behind a product and looks like an address; few addresses have three such octets."""
+_CELL = re.compile(r"(;[ \t]*[^=;,\s\"]+[ \t]*=[ \t]*)(\"[^\"]*\"?|[^;,\s]+)")
+_AGENT = re.compile(r"((?:^|,)[ \t]*\d{3}[ \t]+)([^ \t\",]+)")
 _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:.*)?", re.DOTALL)
 
 LONG_NAMES = {
@@ -67,7 +69,10 @@ KEPT_PARAMETERS = frozenset({
     "did", "nat", "refresher", "retry-after", "handling", "tag",
 })  # fmt: skip
 """The parameters whose values are words of the protocol, or tokens without meaning."""
-HOSTS = frozenset({"received", "maddr", "addr", "host", "ruri-host", "domain", "proxy"})
+HOSTS = frozenset({
+    "received", "maddr", "addr", "host", "ruri-host", "domain", "proxy", "orig-ioi", "term-ioi", "transit-ioi",
+    "icid-generated-at", "ccf", "ecf", "ccf-2", "ecf-2",
+})  # fmt: skip
 SECRETS = frozenset({"response", "rspauth", "auts", "ck", "ik", "password", "passwd", "signature", "credential"})
 """What is made of a secret, or is one."""
 
@@ -125,8 +130,21 @@ class Messages:
         if name in {"call-id", "in-reply-to", "replaces", "join", "target-dialog"}:
             return self._call_id(value)
         if name in PLAIN:
-            return self._product(value) if name in {"user-agent", "server"} else self.uris(value)
+            return self._product(value) if name in {"user-agent", "server"} else self._told(name, value)
         return self._addresses(value) if "sip:" in value else self._display(value)
+
+    def _told(self, name: str, value: str) -> str:
+        """Return the value of a header that says what is possible, or what happened, and perhaps where."""
+        if name in {"p-charging-vector", "p-charging-function-addresses"}:
+            return self._parameters(";" + value)[1:]
+        if name == "p-access-network-info":
+            return _CELL.sub(lambda found: found[1] + self.names.secret(found[2]), value)
+        if name == "warning":
+            pieces = _AGENT.split(value)  # text, code, agent, text, code, ...
+            pieces[2::3] = [self._host_port(agent) for agent in pieces[2::3]]
+            pieces[::3] = [self.uris(text) for text in pieces[::3]]
+            return "".join(pieces)
+        return self.uris(value)
 
     def _product(self, value: str) -> str:
         """Return what a program says of itself: versions stay, even where they have the form of an address."""

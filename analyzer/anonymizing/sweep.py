@@ -15,6 +15,8 @@ _IPV6 = re.compile(
     r"(?<![\w:.])(?=[0-9A-Fa-f]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{2,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
 )
 _MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![\w:-])")
+_UUID = re.compile(r"([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-1[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-)([0-9A-Fa-f]{12})")
+"""A UUID of version 1 ends with the hardware address of who made it (RFC 9562 5.1)."""
 _PLACES = re.compile("|".join(re.sub(r"\\1", "[:-]", found.pattern) for found in (_MAC, _IPV4, _IPV6)))
 _DOMAIN = re.compile(r"(?<![\w.-])[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+\.?(?![\w-])")
 _RUN = re.compile(r"[A-Za-z0-9]{4,}")
@@ -37,7 +39,7 @@ class Sweep:
         self._packed: set[bytes] = set()
 
     def learn(self, *, words: Iterable[str] = (), hosts: Iterable[str] = (), addresses: Iterable[bytes] = ()) -> None:
-        """Take in users, numbers and passwords; domains and other hosts; addresses of 4 or 16 bytes."""
+        """Take in users, numbers and passwords; domains and other hosts; addresses of 4, 6 (hardware) or 16 bytes."""
         for word in words:
             plain = word.lower()
             if plain in WORDS or self._names.user(word) == word:
@@ -53,7 +55,10 @@ class Sweep:
                 self._domains.add(plain)
             elif len(plain) >= SHORTEST_WORD and plain not in WORDS and not plain.isdigit():
                 self._words.add(plain)
-        self._packed.update(address for address in addresses if self._names.address.packed(address) != address)
+        self._packed.update(address for address in addresses if self._packed_name(address) != address)
+
+    def _packed_name(self, address: bytes) -> bytes:
+        return self._names.mac(address) if len(address) == 6 else self._names.address.packed(address)
 
     def __call__(self, text: str, depth: int = 0) -> str:
         """Return text with everything known in it replaced, in the same length."""
@@ -63,6 +68,7 @@ class Sweep:
         text = _DOMAIN.sub(self._domain, text) if "." in text and self._domains else text
         if self._words:
             text = _RUN.sub(self._known, text)
+        text = _UUID.sub(lambda found: found[1] + self._names.mac(bytes.fromhex(found[2])).hex(), text)
         if depth < _DEPTH:
             text = _HEX.sub(lambda found: self._hex(found[0], depth), text)
             text = _BASE64.sub(lambda found: self._base64(found[0], depth), text)
@@ -161,10 +167,10 @@ class Sweep:
     def _swept(self, raw: bytes, depth: int) -> bytes | None:
         """Return bytes with the addresses, and the clear text, in them replaced; None if nothing is."""
         named = bytearray(raw)
-        for size in (4, 16):
+        for size in (4, 6, 16):
             for at in range(len(raw) - size + 1):
                 if raw[at : at + size] in self._packed:
-                    named[at : at + size] = self._names.address.packed(raw[at : at + size])
+                    named[at : at + size] = self._packed_name(raw[at : at + size])
         for found in _CLEAR.finditer(raw):
             clear = found[0].decode("ascii")
             text = self(clear, depth + 1)

@@ -9,7 +9,7 @@ import pytest
 from needs import CAPTURES, corpus, program
 
 from analyzer import analyze
-from analyzer.anonymizing import anonymize
+from analyzer.anonymizing import anonymize, assembly
 from analyzer.anonymizing.addresses import Addresses
 from analyzer.anonymizing.assembly import Assembly
 from analyzer.anonymizing.names import Names
@@ -183,6 +183,22 @@ def test_hostile_packets_never_raise_and_keep_their_length(seed):
             except DroppedError:
                 continue
             assert len(named) == len(packet)
+
+
+def test_streams_without_sip_are_not_kept(monkeypatch):
+    monkeypatch.setattr(assembly, "MOST_SILENT", 10_000)
+    kept = Assembly()
+    speaking = kept.stream("sip", 1, 0)
+    kept.add(speaking, 1, b"OPTIONS sip:a SIP/2.0\r\n")
+    silent = [kept.stream(number, 1, 0) for number in range(200)]
+    for number, stream in enumerate(silent):
+        kept.add(stream, 1, bytes(900))
+        assert sum(stream.held for stream in silent) <= 10_900, number
+    assert speaking.held
+    assert silent[-1].held == 900
+    late = silent[0]
+    kept.add(late, 901, b"OPTIONS sip:a SIP/2.0\r\n")
+    assert late.speaks
 
 
 def test_a_capture_cut_anywhere_is_anonymised_as_far_as_it_goes(tmp_path):
