@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.header import Header
 from hashlib import blake2b, sha256
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 WIDTH = 78
 """Columns of a letter (RFC 5322 2.1.1)."""
+MIME = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
 LINES = 20
 """Lines of evidence for each address."""
 SHOWN = 120
@@ -238,8 +240,8 @@ def _letter(complaint: Complaint, deeds: Sequence[Deed], reporter: Reporter) -> 
     who = deeds[0].source if len(deeds) == 1 else f"{len(deeds):,} addresses of {deeds[0].network}"
     many = "the address below attacks" if len(deeds) == 1 else "the addresses below attack"
     whose = f" of {deeds[0].network}" if deeds[0].network else ""
-    told = [f"Subject: SIP attack ({', '.join(kinds)}) from {who}, {_iso(first)} to {_iso(last)}", ""]
-    told += [f"To the abuse desk{whose}", ""]
+    subject = f"SIP attack ({', '.join(kinds)}) from {who}, {_iso(first)} to {_iso(last)}"
+    told = [f"To the abuse desk{whose}", ""]
     told += _wrapped(
         f"{many[0].upper()}{many[1:]} our SIP telephone servers. Please stop it, and tell us what you found. All times "
         "are in UTC."
@@ -250,7 +252,18 @@ def _letter(complaint: Complaint, deeds: Sequence[Deed], reporter: Reporter) -> 
         told += [] if deed.lines else ["    the messages are not at hand"]
     sign = [part for part in (reporter.organisation, reporter.contact) if part]
     told += ["", *(escape(part, limit=SHOWN) for part in sign or ["(your name and address)"])]
-    return "".join(f"{line}\n" for line in told)
+    return _mail(subject, "".join(f"{line}\n" for line in told))
+
+
+def _mail(subject: str, text: str) -> str:
+    """Return a message as RFC 5322 has it; text beyond ASCII is declared (RFC 2045), in the subject encoded (RFC 2047).
+
+    The subject is one line.
+    """
+    if not subject.isascii():
+        subject = Header(subject, "utf-8").encode(maxlinelen=0)
+    mime = "" if text.isascii() else MIME
+    return f"Subject: {subject}\n{mime}\n{text}"
 
 
 def _facts(deed: Deed, complaint: Complaint) -> list[str]:
