@@ -50,7 +50,12 @@ STYLES = {
     "report": "green",
 }
 """How the label of a line looks, or the whole line where it has none."""
+OUTCOMES = {
+    "breached": "bold red", "answered": "bold magenta", "rang": "yellow", "accounts-found": "yellow",
+}  # fmt: skip
+"""How the outcome of a campaign looks, if it is bad."""
 LABEL = 10
+BULLET = "- "
 INDENT = 2
 REASON = 8
 GAP = "  "
@@ -152,22 +157,34 @@ def render_answer(told: Answer, *, width: int = 80) -> Text:
             text.append("\n")
             block = its_block
         if line.role == "campaign":
-            text.append("\n".join(next(rows)) + "\n")
+            _append_campaign(text, line, next(rows))
         else:
             _append(text, line, width, said=line.role == "advice" and line.label == label)
         label = line.label
     return text
 
 
+def _append_campaign(text: Text, line: Line, rows: list[str]) -> None:
+    """Add the lines of a campaign, its id and a bad outcome so that they are found at a glance."""
+    start, name, outcome = len(text) + INDENT, line.cells[0], line.cells[-1]
+    text.append("\n".join(rows))
+    if outcome and rows[-1].endswith(outcome):
+        text.stylize(OUTCOMES.get(outcome, ""), len(text) - len(outcome))
+    if rows[0].startswith(name, INDENT):
+        text.stylize("bold", start, start + len(name))
+    text.append("\n")
+
+
 def _append(text: Text, line: Line, width: int, *, said: bool) -> None:
     """Add a line; a label that was just said is not said again."""
     style = STYLES.get(line.role, "")
     if line.label:
-        first, *others = _wrap(line.text, width - LABEL)
+        bullet = BULLET if line.role == "advice" else ""
+        hang = LABEL + len(bullet)
+        first, *others = _wrap(line.text, width - hang)
         text.append(("" if said else line.label).ljust(LABEL), style)
-        text.append(
-            "\n".join([first, *(" " * LABEL + other for other in others)]) + "\n", "dim" if style == "dim" else ""
-        )
+        rest = "".join(f"\n{' ' * hang}{other}" for other in others)
+        text.append(f"{bullet}{first}{rest}\n", "dim" if style == "dim" else "")
         return
     indent = {"reasons": REASON, "more": INDENT, "strays": INDENT}.get(line.role, 0)
     for part in _wrap(line.text, width - indent):

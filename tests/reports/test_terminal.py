@@ -55,6 +55,13 @@ def test_the_label_of_an_advice_is_said_once():
     assert str(terminal.render(attacked())).count("DO NOW") == 1
 
 
+def test_each_advice_begins_with_a_bullet():
+    told = attacked()
+    lines = str(terminal.render(told)).splitlines()
+
+    assert sum(line[10:12] == "- " for line in lines) == len(answer(told).of("advice"))
+
+
 def test_an_address_is_never_cut():
     address = "2001:db8:1111:2222:3333:4444:5555:6666"
     told = analysis(
@@ -81,6 +88,8 @@ def test_a_terminal_gets_colour_and_the_same_words():
     coloured = printed(terminal.print_answer, told, colour=True)
 
     assert "\x1b[1;31mBREACH" in coloured
+    assert "\x1b[1;31mbreached" in coloured
+    assert "\x1b[1mk7f2" in coloured
     assert printed(terminal.print_answer, told) == str(terminal.render(told))
 
 
