@@ -236,7 +236,7 @@ class Known:
 
     def person(self, text: str) -> None:
         """Take in a user, a number or a name, and its words."""
-        text = text.strip().strip('"').strip().lower()
+        text = _lowered(text.strip().strip('"').strip())
         if packed := _packed(text):
             self.addresses.add(packed)
             return
@@ -245,7 +245,7 @@ class Known:
             self.numbers |= {digits, digits[-LAST:]} if len(digits) >= SHORTEST_DIALLED else set()
             self.words.add(text)
             return
-        self.words |= {text, *re.findall(r"[a-z0-9]+", text)}
+        self.words |= {text, *re.findall(r"[^\W_]+", text)}
 
     def place(self, text: str) -> None:
         """Take in a host."""
@@ -255,7 +255,7 @@ class Known:
         if packed := _packed(text):
             self.addresses.add(packed)
         else:
-            self.words.add(text.strip(" <>").rstrip(".").lower())  # TShark writes the root of the DNS as <Root>
+            self.words.add(_lowered(text.strip(" <>").rstrip(".")))  # TShark writes the root of the DNS as <Root>
 
 
 SHORTEST_DIALLED, LAST = 8, 9
@@ -308,6 +308,11 @@ def _read_texts(known: Known, dissection: Dissection) -> None:
         _, at, host = text.rpartition("@")
         if at and re.fullmatch(r"[\w.-]+\.[A-Za-z]{2,}", host):
             known.place(host)
+
+
+def _lowered(text: str) -> str:
+    """Return text with its ASCII letters in lower case, and no others: what is searched is bytes."""
+    return text.encode("utf-8", "surrogateescape").lower().decode("utf-8", "surrogateescape")
 
 
 def _packed(text: str) -> bytes:
@@ -376,7 +381,7 @@ class Haystack:
         yield from self._as("text", re.escape(digits.encode()) + rb"(?!\d)", digits)
 
     def _as(self, how: str, pattern: bytes, needle: str) -> Iterator[str]:
-        if needle.lower().encode("utf-8", "surrogateescape") in self.lower and (
+        if _lowered(needle).encode("utf-8", "surrogateescape") in self.lower and (
             found := re.search(pattern, self.lower)
         ):
             yield f"{how} {self.data[max(found.start() - 25, 0) : found.end() + 15]!r}"

@@ -21,8 +21,10 @@ _VIA = re.compile(r"(SIP[ \t]*/[ \t]*[0-9.]+[ \t]*/[ \t]*\w+[ \t]+)([^\s;,]+)", 
 _CREDENTIAL = re.compile(r'([\w-]+)([ \t]*=[ \t]*)("(?:[^"\\]|\\.)*"?|[^,\s]+)')
 _TAG = re.compile(r"((?:[0-9a-f]{2})+)01((?:3[0-9]){1,10})")
 _TARGET = re.compile(r"[0-9a-f]{12}")
-_VERSION = re.compile(r"(?<=[ /(-])[A-Za-z]{0,2}(\d{1,2}\.\d{1,2}\.\d{1,2}\.\d{1,3})(?!\.?\w)")
-"""What stands behind a product and looks like an address; few addresses have three such octets."""
+_VERSION = re.compile(
+    r"(?:(?<=[ /(-])[A-Za-z]{0,2}(\d{1,2}\.\d{1,2}\.\d{1,2}\.\d{1,3})|(?<=\w\.)((?:\d{1,3}\.){3}\d{1,3}))(?!\.?\w)"
+)
+"""What looks like an address behind a product; few addresses have three such octets, and none begins in a word."""
 _CELL = re.compile(r"(;[ \t]*[^=;,\s\"]+[ \t]*=[ \t]*)(\"[^\"]*\"?|[^;,\s]+)")
 _AGENT = re.compile(r"((?:^|,)[ \t]*\d{3}[ \t]+)([^ \t\",]+)")
 _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:.*)?", re.DOTALL)
@@ -150,7 +152,7 @@ class Messages:
         """Return what a program says of itself: versions stay, even where they have the form of an address."""
         pieces, at = [], 0
         for found in _VERSION.finditer(value):
-            if not self.sweep.knows(found[1]):
+            if not self.sweep.knows(found[1] or found[2]):
                 pieces.append(self.uris(value[at : found.start()]) + found[0])
                 at = found.end()
         return "".join(pieces) + self.uris(value[at:])

@@ -70,6 +70,7 @@ HIDDEN = {
     "a number": b"sip:900442079460958@",
     "its end": b"00016442079460958 ",
     "a short one": b"sip:70017@",
+    "a foreign name": 'From: "Склад 2" <'.encode(),
     "a domain": b"sip:x@PBX.example.net>",
 } | {
     f"{what} in base64, {before} bytes before": b64encode(b"." * before + word + b"..")
@@ -83,7 +84,7 @@ def known():
     return Known(
         addresses={ip_address(text).packed for text in ("203.0.113.77", "2001:db8::77", "127.0.0.1", "1.1.1.1")},
         hardware={bytes.fromhex("02005e100077"), bytes(6)},
-        words={NEEDLE, PASSWORD, "pbx.example.net", "invite", "70017", "100", "admin", "branch"} - {"invite"},
+        words={"Склад", NEEDLE, PASSWORD, "pbx.example.net", "invite", "70017", "100", "admin", "branch"} - {"invite"},
         numbers={"442079460958"},
     )
 
