@@ -2,6 +2,7 @@
 
 import json
 from io import BytesIO
+from ipaddress import ip_address
 
 import pandas as pd
 import pytest
@@ -20,21 +21,45 @@ from analyzer.sharing import SHARES, Told
 from analyzer.sharing.zeek import FIELDS
 from analyzer.tables import TABLES
 
+KEYWORD, LONG, FLOAT, DATE, IP = "keyword", "long", "float", "date", "ip"
 ECS = {
-    "@timestamp", "ecs.version", "event.kind", "event.module", "event.dataset", "event.category", "event.type",
-    "event.action", "event.sequence", "event.id", "event.start", "event.end", "event.outcome", "event.severity",
-    "event.risk_score", "source.ip", "source.address", "source.port", "destination.ip", "destination.address",
-    "destination.port", "network.protocol", "network.transport", "network.type", "network.bytes", "user.name",
-    "user_agent.original", "related.ip", "rule.name", "rule.ruleset", "threat.framework", "threat.technique.id",
+    "@timestamp": DATE, "ecs.version": KEYWORD, "event.kind": KEYWORD, "event.module": KEYWORD,
+    "event.dataset": KEYWORD, "event.category": KEYWORD, "event.type": KEYWORD, "event.action": KEYWORD,
+    "event.sequence": LONG, "event.id": KEYWORD, "event.start": DATE, "event.end": DATE, "event.outcome": KEYWORD,
+    "event.severity": LONG, "event.risk_score": FLOAT, "source.ip": IP, "source.address": KEYWORD, "source.port": LONG,
+    "destination.ip": IP, "destination.address": KEYWORD, "destination.port": LONG, "network.protocol": KEYWORD,
+    "network.transport": KEYWORD, "network.type": KEYWORD, "network.bytes": LONG, "user.name": KEYWORD,
+    "user_agent.original": KEYWORD, "related.ip": IP, "rule.name": KEYWORD, "rule.ruleset": KEYWORD,
+    "threat.framework": KEYWORD, "threat.technique.id": KEYWORD, "labels.campaign": KEYWORD, "labels.tool": KEYWORD,
+    "labels.outcome": KEYWORD,
 }  # fmt: skip
-"""Fields of the Elastic Common Schema 8."""
+"""Fields of the Elastic Common Schema 8.17 (its field reference), with their types; labels are free keywords."""
+ARRAYS = {"event.category", "event.type", "related.ip"}
+"""Fields that the schema wants as arrays."""
 PACKETBEAT = {
-    "sip.type", "sip.version", "sip.method", "sip.code", "sip.status", "sip.uri.original", "sip.uri.username",
-    "sip.call_id", "sip.cseq.code", "sip.cseq.method", "sip.from.display_info", "sip.from.uri.original",
-    "sip.from.tag", "sip.to.uri.original", "sip.to.tag", "sip.contact.uri.original", "sip.user_agent.original",
-    "sip.content_length",
+    "sip.type": KEYWORD, "sip.version": KEYWORD, "sip.method": KEYWORD, "sip.code": LONG, "sip.status": KEYWORD,
+    "sip.uri.original": KEYWORD, "sip.uri.username": KEYWORD, "sip.call_id": KEYWORD, "sip.cseq.code": LONG,
+    "sip.cseq.method": KEYWORD, "sip.from.display_info": KEYWORD, "sip.from.uri.original": KEYWORD,
+    "sip.from.tag": KEYWORD, "sip.to.uri.original": KEYWORD, "sip.to.tag": KEYWORD, "sip.contact.uri.original": KEYWORD,
+    "sip.user_agent.original": KEYWORD, "sip.content_length": LONG,
 }  # fmt: skip
-"""Fields of Packetbeat's SIP protocol."""
+"""Fields of Packetbeat's SIP protocol (its exported fields); it has the two codes as keywords, which take numbers."""
+ALLOWED = {
+    "event.kind": {"alert", "event"}, "event.category": {"network", "intrusion_detection"},
+    "event.type": {"protocol", "info"}, "event.outcome": {"success", "failure", "unknown"},
+    "network.transport": {"udp", "tcp"}, "network.type": {"ipv4", "ipv6"}, "sip.type": {"request", "response"},
+}  # fmt: skip
+"""The values that fields may have; those of the schema that we mean."""
+
+
+def is_of(value, kind):
+    """Say whether a value is what Elasticsearch takes for a field of that type without changing it."""
+    if kind == IP:
+        return bool(ip_address(value))
+    if kind == DATE:
+        return value.endswith("Z") and pd.Timestamp(value).tz is not None
+    numbers = {LONG: int, FLOAT: (int, float)}
+    return isinstance(value, numbers.get(kind, str)) and not isinstance(value, bool)
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +177,16 @@ def test_misp_loads(whole):
 
 def test_ecs_has_the_names_of_the_schema(whole):
     events = lines("ecs", whole)
-    names = {name for event in events for name in event if not name.startswith("labels.")}
-    assert names <= ECS | PACKETBEAT
+    types = ECS | PACKETBEAT
+    assert {name for event in events for name in event} == types.keys()
+    for event in events:
+        for name, value in event.items():
+            if value is None:
+                continue
+            assert isinstance(value, list) == (name in ARRAYS), name
+            for one in value if name in ARRAYS else [value]:
+                assert is_of(one, types[name]), (name, one)
+                assert one in ALLOWED.get(name, {one}), (name, one)
     kinds = pd.Series([event["event.kind"] for event in events]).value_counts()
     assert (kinds["event"], kinds["alert"]) == (len(whole.messages), len(whole.attacks))
     breach = [event for event in events if event.get("labels.outcome") == "breached"]
