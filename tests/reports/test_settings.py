@@ -16,6 +16,8 @@ from analyzer.cli import cli
 from analyzer.detectors import configure
 from analyzer.detectors.probe import Probe
 from analyzer.detectors.sweep import Sweep
+from analyzer.jobs import work
+from analyzer.jobs.settings import EXAMPLE, load_job
 from analyzer.reports.answer import answer
 from analyzer.reports.settings import settings_for_programs, settings_in_words
 from analyzer.settings import settings_of
@@ -131,6 +133,23 @@ def test_what_an_analysis_is_narrowed_to_is_told():
     ]
     assert "from 2026-11-22 14:40:00 UTC" in answer(mine).of("settings")[0].text
     assert whole.between().settings == whole.settings
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ("", "", "eth0, SIP ports 5060, 5061"),
+        ("ports = [5060, 5061]  ", 'ports = [5060, "6000-6010"]', "eth0, SIP ports 5060, 6000-6010"),
+        ("ports = [5060, 5061]  ", 'filter = "udp"', "eth0, the filter udp"),
+    ],
+)
+def test_a_job_tells_what_it_records(theirs, ours, said, tmp_path):
+    (tmp_path / "job.toml").write_text(EXAMPLE.replace("/var/lib/sipscope", str(tmp_path)).replace(theirs, ours))
+    recorded = work._recorded(load_job(tmp_path / "job.toml"))
+    assert recorded == said
+    told = settings_in_words(replace(analysis(), settings=replace(settings_of(None), recorded=recorded)))
+    assert ("recorded", said) in [(used.name, used.value) for used in told]
+    assert not any(used.differs for used in told)
 
 
 def test_hostile_names_of_files_do_nothing():
