@@ -19,7 +19,7 @@ from uuid import UUID
 
 import numpy as np
 
-from analyzer.blocking import Policy
+from analyzer.blocking import OWN, Policy, judge
 from analyzer.blocking.accusations import Accusation, accusations
 from analyzer.blocking.circumstances import circumstances
 from analyzer.errors import SettingsError
@@ -109,6 +109,8 @@ class Complaint:
     deeds: tuple[Deed, ...]
     left_out: tuple[str, ...]
     """Addresses that may be forged."""
+    ours: tuple[str, ...] = ()
+    """Addresses that are left out because they look like servers of ours; none that was asked for by name."""
 
 
 def complain(
@@ -133,13 +135,15 @@ def complain(
         raise SettingsError(f"'{escape(strange[0], limit=SHOWN)}' took no part in campaign {quoted(campaign)}")
     attacks = analysis.attacks[analysis.attacks["campaign"] == campaign]
     theirs = _Part(analysis, attacks)
-    accused = {source: deed for source, deed in theirs.accused.items() if not sources or source in sources}
+    asked = [source for source in theirs.accused if not sources or source in sources]
+    accused = [source for source in asked if source in sources or source not in theirs.ours]
     sure = [source for source in accused if spoofable or source in theirs.proofs]
     return Complaint(
         campaign=campaign,
         title=str(row["title"]),
         deeds=tuple(theirs.deed(source) for source in sure),
         left_out=tuple(source for source in accused if source not in sure),
+        ours=tuple(source for source in asked if source not in accused),
     )
 
 
@@ -153,6 +157,9 @@ class _Part:
         part = replace(analysis, attacks=attacks)
         self.accused = accusations(part, Policy())
         self.proofs = circumstances(part, self.accused).proofs
+        # Judged by all attacks: who is attacked in another campaign is ours too.
+        reasons = judge(analysis).held
+        self.ours = {source for source in self.accused if reasons.get(source) == OWN}
         self.sources = analysis.sources
         self.messages = _of_sources(analysis.messages, self.accused)
 

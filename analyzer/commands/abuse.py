@@ -50,6 +50,10 @@ def _tell(complaint: "Complaint") -> None:
     """Say on standard error who was left out."""
     from analyzer.reports.words import count, few
 
+    if ours := complaint.ours:
+        look = "looks like a server" if len(ours) == 1 else "look like servers"
+        who = f"{count(len(ours), 'address', 'addresses')} {look} of yours and {'is' if len(ours) == 1 else 'are'}"
+        click.echo(f"{who} left out: {few(ours, 6, of=len(ours))}; name one with --source to write of it", err=True)
     if left := complaint.left_out:
         who = (
             f"{count(len(left), 'address', 'addresses')} may be forged and {'is' if len(left) == 1 else 'are'} left out"

@@ -171,3 +171,14 @@ def test_hostile_text_breaks_neither_a_letter_nor_a_report(text):
     assert letter["Subject"].startswith("SIP attack (toll fraud) from 45.9.0.1, 2026-11-22T09:00:00.000Z to ")
     assert report["source_identifier"] == "45.9.0.1"
     assert letters_of(complaint, Reporter(organisation=text, contact="x"))
+
+
+def test_no_complaint_is_made_of_our_own_server_unless_it_is_named():
+    scene = Scene().attacker("45.9.0.1", campaign="k7f2").attacker("45.9.0.2", campaign="k7f2")
+    scene.attacker("45.8.0.1", target="45.9.0.2", campaign="x4x4")
+    row = {"campaign": ["k7f2"], "confidence": [0.9], "title": ["x"], "sources": [["45.9.0.1", "45.9.0.2"]]}
+    told = replace(scene.analysis(), campaigns=pd.DataFrame(row))
+    complaint = complain(told, "k7f2")
+    assert ([deed.source for deed in complaint.deeds], complaint.ours) == (["45.9.0.1"], ("45.9.0.2",))
+    named = complain(told, "k7f2", sources=["45.9.0.2"])
+    assert ([deed.source for deed in named.deeds], named.ours) == (["45.9.0.2"], ())
