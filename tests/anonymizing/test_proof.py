@@ -163,7 +163,7 @@ def wild(rng, packets):
     return bytes(packet), rng.choice([link, link, link, link, 0, 1, 9, 51, 101, 104, 113, 276, 999])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_hostile_packets_never_raise_and_keep_their_length(seed):
     rng = random.Random(seed)
     packets = [
