@@ -20,6 +20,7 @@ from analyzer import analyze
 from analyzer.cli import cli
 from analyzer.errors import SettingsError
 from analyzer.exports.pcapng import PcapngWriter
+from analyzer.extracting import _kernels as kernels
 from analyzer.extracting import extract
 from analyzer.extracting.blocks import LONGEST, make_blocks, merge, write_packets
 from analyzer.extracting.selection import _during
@@ -260,7 +261,11 @@ def test_packets_are_written_as_one_by_one(names, tmp_path):
     assert packets_of(fast.getvalue(), tmp_path) == packets_of(slow.getvalue(), tmp_path)
 
 
-def test_packets_of_all_sizes_are_written_as_one_by_one(tmp_path):
+@pytest.mark.parametrize("interpreted", [False, True])
+def test_packets_of_all_sizes_are_written_as_one_by_one(interpreted, tmp_path, monkeypatch):
+    if interpreted:  # numpy checks bounds, compiled code does not
+        for name in ("put32", "put_blocks"):
+            monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
     path = tmp_path / "all.pcap"
     path.write_bytes(pcap([bytes(range(size)) for size in range(40)]))
     needed = [(path, {number: "x" * size for number, size in enumerate((0, 1, 2, 3, 4, 5, 70_000) * 6, 1)})]
