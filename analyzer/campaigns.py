@@ -19,7 +19,7 @@ import pandas as pd
 
 from analyzer.dialling import leads_abroad
 from analyzer.grouping import coded, numbered, words
-from analyzer.links import in_household
+from analyzer.links import OWN_ACCOUNTS, is_usual
 from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ WORDS = {
 }
 WEAK = ("account", "script", "handwriting")
 """The kinds of key that need not be told where a stronger one says it all."""
-FEW = 2
-"""The most accounts that one telephone has."""
 SMALL = 20_000
 """Up to how many nodes and edges a graph is followed here; scipy, which is faster, takes longer to be imported."""
 SHOWN = 6
@@ -190,12 +188,17 @@ def _telling(links: pd.DataFrame, attacks: pd.DataFrame, party: "NDArray[np.int6
     erring = links["party"].isin(party[doubt]) & ~links["party"].isin(party[~doubt])
     account = links["kind"] == "account"
     together = account & (links.groupby("key")["party"].transform("nunique") > 1)
-    alone = erring & links["kind"].isin(["script", "handwriting"]) & ~links["party"].isin(links.loc[together, "party"])
     # A telephone that moves has an account or two, and is all that there is of them.
-    several = account.groupby(links["party"]).transform("sum") > FEW
+    several = account.groupby(links["party"]).transform("sum") > OWN_ACCOUNTS
+    alone = erring & links["kind"].isin(["script", "handwriting"]) & ~links["party"].isin(links.loc[together, "party"])
     shared = links["key"].isin(links.loc[account & (~erring | several), "key"])
     moving = _moving(links[together & erring & ~shared], attacks, party, joining)
     return links[~alone & ~(erring & links["party"].isin(moving))].reset_index(drop=True)
+
+
+def _leaked(key: str) -> str:
+    """Return the address of a key of the kind setup."""
+    return key[len("setup:") :].rpartition("/")[0]
 
 
 def _moving(
@@ -324,7 +327,7 @@ def _confirmed(
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
     needs = shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
     homely = (shared["kind"] == "setup").to_numpy(dtype=np.bool_, copy=True)
-    homely[homely] = [in_household(key[len("setup:") :].rpartition("/")[0]) for key in shared.loc[homely, "key"]]
+    homely[homely] = [is_usual(_leaked(key)) for key in shared.loc[homely, "key"]]
     enough = shared["party"] >= needs.mask(homely, joining.writing)
     crowd = np.isin(group, shared.loc[enough, "group"].unique())
     weighty = (attacks["confidence"] >= joining.doubt).to_numpy()

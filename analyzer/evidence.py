@@ -195,6 +195,24 @@ _INSIDE = tuple(
 )
 
 
+PINGS = 10
+"""OPTIONS that one server answers, over a time of KEPT, that are a peer's keep-alive."""
+KEPT = timedelta(minutes=10)
+
+
+def peering(requests: pd.DataFrame) -> "Truth":
+    """Say which requests are of bouts that keep one server alive with OPTIONS, and are answered: a peer of it.
+
+    A scanner asks each server once. A peer's calls may go wrong: its dial plan is at fault.
+    """
+    bout = requests["bout"].to_numpy()
+    rows = np.flatnonzero((requests["method"] == "OPTIONS").to_numpy() & (requests["level"] == REPLIED).to_numpy())
+    key = numbered(bout[rows], codes_of(requests["destination"].take(rows)))
+    time = pd.Series(_times(requests)[rows]).groupby(key)
+    kept = ((time.size() >= PINGS) & (time.max() - time.min() >= KEPT)).to_numpy(dtype=np.bool_)
+    return np.isin(bout, bout[rows][kept[key]])
+
+
 def mark_cut(requests: pd.DataFrame, anomalies: pd.DataFrame) -> pd.DataFrame:
     """Return opening requests with those mute, too, that have no answer and of which the recorder kept a part only."""
     cut = anomalies[anomalies["reason"] == "cut by snap length"]

@@ -52,6 +52,31 @@ def homes(rng):
             yield from _asked(START + 300 * turn + number, source, 5060, PBX, request, "404 Not Found")
 
 
+def branches(rng):
+    """Forty branches share an account, whose password was changed; each has its router's usual network."""
+    for number in range(40):
+        call, source = f"{rng.randrange(10**9):09}", f"203.0.{number}.9"
+        for turn in range(8):
+            request = _request(
+                "REGISTER", f"sip:{PBX}", "trunk", PBX, "192.168.1.10:5060", call, turn + 1,
+                ['Authorization: Digest username="trunk", realm="x", nonce="n", uri="sip:x", response="0"'],
+            )  # fmt: skip
+            yield from _asked(START + 120 * turn + number, source, 5060, PBX, request, "403 Forbidden")
+
+
+def routers(rng):
+    """A hundred routers of one make, with accounts of their own that were closed: two tries each."""
+    for number in range(100):
+        source, user = f"203.0.{number}.9", f"4930{rng.randrange(10**8):08}"
+        call = f"{rng.randrange(10**9):09}"
+        for turn in range(2):
+            request = _request(
+                "REGISTER", f"sip:{PBX}", user, PBX, "192.168.178.1:5060", call, turn + 1,
+                [f'Authorization: Digest username="{user}", realm="x", nonce="n", uri="sip:x", response="0"'],
+            )  # fmt: skip
+            yield from _asked(START + 300 * turn + number, source, 5060, PBX, request, "403 Forbidden")
+
+
 def registrar(rng):
     """A registrar asks whether the telephones behind one address are there; they are switched off."""
     for number in range(60):
@@ -86,6 +111,8 @@ def one_way(rng):
     [
         (closed_office, "asks for 40 accounts of its own, refused: closed or unknown to the server"),
         (homes, "asks for 1 account of its own, refused: closed or unknown to the server"),
+        (branches, "credentials refused, at the pace and in the manner of a telephone: a wrong password"),
+        (routers, "credentials refused, at the pace and in the manner of a telephone: a wrong password"),
         (registrar, "keeps alive with OPTIONS"),
         (carrier, "120 calls, 0 answered: a trunk that hands over the calls of many"),
         (one_way, "30 calls, 0 answered; answers to it were not captured, or in part"),

@@ -16,6 +16,7 @@ from analyzer.evidence import (
     delivered,
     describe,
     is_private,
+    peering,
     per_bout,
     rehearsed,
 )
@@ -77,8 +78,9 @@ class Enumeration:
         owner = numbered(asked["bout"].to_numpy(), codes_of(asked["account"]), codes_of(asked["destination"]))
         served = asked["accepted"] | asked["authorized"] | asked["pursued"] | (asked["level"] >= RANG) | _met(asked)
         owned = pd.Series(any_in(owner, served.to_numpy()), index=asked.index)
-        spared = pd.Series(delivered(requests) | rehearsed(requests), index=requests.index).loc[asked.index]
-        tried = ~owned & ~asked["method"].isin(["MESSAGE", "NOTIFY"]) & ~asked["mute"] & ~spared
+        calling = peering(requests) & (requests["method"] == "INVITE").to_numpy()
+        spared = pd.Series(delivered(requests) | rehearsed(requests) | calling, index=requests.index).loc[asked.index]
+        tried = ~owned & ~asked["method"].isin(["MESSAGE", "NOTIFY"]) & ~asked["mute"] & ~spared & ~_watching(asked)
         strange, every = per_bout(asked, tried, "account"), per_bout(asked, tried | owned, "account")
         found = (strange >= self.accounts) & (strange >= self.share * every)
         if not found.any():
@@ -144,6 +146,12 @@ def _met(asked: pd.DataFrame) -> "pd.Series[bool]":
     call = asked["method"] == "INVITE"
     through = any_in(asked["bout"].to_numpy(), (call & (asked["level"] >= RANG)).to_numpy())
     return call & through & asked["answer"].isin(AWAY)
+
+
+def _watching(asked: pd.DataFrame) -> "Truth":
+    """Say which requests watch over others (RFC 3265), from who has an account: buddies and lamps of who has left."""
+    own = (asked["accepted"] & asked["authorized"]).to_numpy()
+    return (asked["method"] == "SUBSCRIBE").to_numpy() & any_in(asked["bout"].to_numpy(), own)
 
 
 def _of(rows: pd.DataFrame, bouts: "pd.Series[bool]") -> "pd.Series[bool]":

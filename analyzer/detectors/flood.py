@@ -31,7 +31,7 @@ class Flood:
     """The requests within a window that make a flood (the common rules fire at 100 in 60 s, on any busy customer)."""
     window: timedelta = timedelta(seconds=10)
     """The length of a window."""
-    success: float = 0.2
+    success: float = 0.4
     """The share of requests that succeed from which on the source is served."""
     replayed: float = 0.9
     """The share of retransmissions above which they are no timer's work (RFC 3261 17.1), but the flood itself."""

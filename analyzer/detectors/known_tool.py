@@ -1,12 +1,17 @@
 """A program that is known to attack, whatever little it sent."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
-from analyzer.evidence import DESCRIBED, describe, dialled_calls, per_bout
+from analyzer.evidence import DESCRIBED, describe, dialled_calls, per_bout, walking
+from analyzer.grouping import any_in
 from analyzer.tables import ATTACKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +32,15 @@ class KnownTool:
     rounds: float = 3.0
     """Requests per target from which on it comes back."""
 
+    softphones: frozenset[str] = frozenset({"VaxSIPUserAgent", "Conaito"})
+    """Kits that telephones of customers are made with, too: whose credentials are accepted has one of those."""
+
     def __call__(self, requests: pd.DataFrame) -> pd.DataFrame:
         """Return one attack for each bout in which a tool was recognised."""
         # A proxy that hands a scanner's request on is not the scanner.
         known = (requests["tool_confidence"] >= self.confidence) & ~requests["tool"].isin(self.testers)
-        rows = requests.loc[known & ~requests["from_server"], list(DESCRIBED)]
+        known &= ~requests["from_server"] & ~self._customers(requests)
+        rows = requests.loc[known, list(DESCRIBED)]
         if rows.empty:
             return ATTACKS.empty()
         dual = rows["tool"].isin(self.administrators)
@@ -46,3 +55,11 @@ class KnownTool:
         rows = rows.assign(number=calls["number"].reindex(rows.index), prefix=calls["prefix"].reindex(rows.index))
         confidence = rows.groupby("bout")["tool_confidence"].max()
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
+
+    def _customers(self, requests: pd.DataFrame) -> "NDArray[np.bool_]":
+        """Say which requests are of softphones, by sources that walk through no accounts and have one of their own."""
+        phone = requests["tool"].isin(self.softphones).to_numpy(dtype=np.bool_)
+        if not phone.any():
+            return phone
+        own = (requests["accepted"] & requests["authorized"]).to_numpy()
+        return phone & any_in(requests["bout"].to_numpy(), own) & ~walking(requests)

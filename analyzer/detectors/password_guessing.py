@@ -9,6 +9,7 @@ import pandas as pd
 
 from analyzer.evidence import REFUSED, describe, knows_domain, rehearsed, walking
 from analyzer.grouping import any_in, coded, codes_of, count_distinct, merged, numbered, sum_in
+from analyzer.links import OWN_ACCOUNTS
 from analyzer.tables import ATTACKS
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class PasswordGuessing:
     """The mean time between refusals up to which tries with a Call-ID and a port of their own are an attack."""
     suspect: float = 0.3
     """The confidence of refusals that are no attack by themselves: other sources may share the account."""
+    phone: float = 0.2
+    """The confidence of who tries one account again and again as a telephone does: it confirms nobody else."""
+    visits: int = 2
+    """Refusals in one call (RFC 3261 10.2.4), with a timer's pause between them, that are a telephone's."""
+    timer: timedelta = timedelta(seconds=20)
+    """The least of that pause, on the mean."""
     doubtful: float = 0.4
     """The same where each try has a Call-ID and a port of its own, but comes too seldom to be sure."""
     lucky: int = 5
@@ -57,6 +64,8 @@ class PasswordGuessing:
     """How sure the recognition of that tool must be."""
     turns: int = 3
     """Accounts in turn, none ever accepted, that are an attack if each try has a Call-ID and a port of its own."""
+    crowd: int = 5
+    """Sources refused for one account in one handwriting, among which the one that is let in guessed it as well."""
     fresh: float = 0.5
     """The share of tries with a Call-ID of their own from which on they are calls of their own."""
 
@@ -81,12 +90,15 @@ class PasswordGuessing:
         guilty = guilty[guilty | ((failed > 0) & (_customers(tries, failed.index) <= failed) & ~set_up)]
         restless = ((runs["refused"] >= self.attempts) & self._anew(runs)).groupby(level="bout").any()
         rows = rows.assign(walking=walking(requests)[rows.index])
-        alike = _lucky(rows[~rows["bout"].isin(guilty.index)])
-        fates = pd.concat([self._fates(rows[rows["bout"].isin(guilty.index)], tries, runs), alike]).sort_index()
+        others = rows[~rows["bout"].isin(guilty.index)]
+        alike = _lucky(others)
+        taken = self._taken_in_turns(rows).loc[lambda fates: fates.index.isin(others.index.difference(alike.index))]
+        fates = pd.concat([self._fates(rows[rows["bout"].isin(guilty.index)], tries, runs), alike, taken]).sort_index()
+        suspect = self._phones(rows, runs).map({True: self.phone, False: self.suspect})
         rows = requests.loc[fates.index].assign(**fates)
         if rows.empty:
             return ATTACKS.empty()
-        confidence = _confidence(runs).where(guilty, self.suspect).mask(~guilty & restless, self.doubtful)
+        confidence = _confidence(runs).where(guilty, suspect).mask(~guilty & restless, self.doubtful)
         confidence = confidence.reindex(rows["bout"].unique(), fill_value=self.suspect)
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence)
 
@@ -148,6 +160,32 @@ class PasswordGuessing:
         bout = runs.groupby(level="bout").agg(refused=("refused", "sum"), start=("start", "min"), end=("end", "max"))
         pace = (bout["end"] - bout["start"]) / (bout["refused"] - 1).clip(lower=1)
         return anew & (bout["refused"] >= self.attempts) & (pace <= self.patience)
+
+    def _taken_in_turns(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the fates of the first credentials that were right, after many sources guessed, each a few times.
+
+        Whoever writes like the crowd that was refused for an account is of the crowd; not if somebody who writes like
+        that used the account before, or was refused there himself: a telephone was given a new password.
+        """
+        asking = (rows["authorized"] & rows["account"].notna()).to_numpy()
+        refused = asking & rows["answer"].isin(REFUSED).fillna(value=False).to_numpy(dtype=np.bool_)
+        accepted = asking & rows["accepted"].to_numpy()
+        hand = numbered(codes_of(rows["account"]), codes_of(rows["destination"]), codes_of(rows["layout"]))
+        size = len(rows)
+        guessing = count_distinct(hand, np.where(refused, codes_of(rows["source"]).astype(np.int64), -1), size)[hand]
+        first = rows["time"].where(refused).groupby(hand).transform("min")
+        owned = any_in(hand, accepted & ~(rows["time"] > first).to_numpy())
+        own = any_in(rows["guess"].to_numpy(), refused)
+        breached = accepted & (guessing >= self.crowd) & ~owned & ~own
+        return rows[["account"]].assign(breached=breached, guessed=True)[breached]
+
+    def _phones(self, rows: pd.DataFrame, runs: pd.DataFrame) -> "pd.Series[bool]":
+        """Say which bouts try the few accounts that they ask for at the pace and in the manner of a telephone."""
+        pace = (runs["end"] - runs["start"]) / (runs["refused"] - 1).clip(lower=1)
+        phone = (runs["refused"] >= self.visits) & (runs["calls"] <= runs["refused"] // self.visits)
+        asked = rows[rows["account"].notna()].drop_duplicates("guess").groupby("bout").size()
+        phones = (phone & (pace >= self.timer)).groupby(level="bout").all()
+        return phones & (asked.reindex(phones.index, fill_value=0) <= OWN_ACCOUNTS)
 
     def _anew(self, runs: pd.DataFrame) -> "pd.Series[bool]":
         """Say where most tries have a Call-ID and a port of their own."""

@@ -1,13 +1,14 @@
 """Probes: a stranger who asks once or twice. Nothing by itself; many with something in common are a campaign."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from analyzer.evidence import DESCRIBED, RANG, REPLIED, describe, dialled_calls, knows_domain
-from analyzer.grouping import any_in, codes_of, count_distinct, numbered, sum_in
+from analyzer.grouping import any_in, coded, codes_of, count_distinct, numbered, sum_in, told
 from analyzer.links import pretends
 from analyzer.tables import ATTACKS
 
@@ -52,7 +53,9 @@ class Probe:
         destination = codes_of(requests["destination"]).astype(np.int64)
         targets = count_distinct(bout, destination, int(bout.max(initial=0)) + 1)[bout]
         watching = (level == REPLIED) & (size > targets)
-        probing = ~any_in(bout, customer.to_numpy() | insisting | watching) & (size <= self.most)
+        # Telephones look for their provisioning server in a group (RFC 6080 5.1.4.2).
+        group = told(coded(requests["destination"]), lambda text: text if _is_group(text) else None)[0] >= 0
+        probing = ~any_in(bout, customer.to_numpy() | insisting | watching | group) & (size <= self.most)
         if not probing.any():
             return ATTACKS.empty()
         calls = dialled_calls(requests).loc[lambda calls: calls["wanted"] & probing[calls.index]]
@@ -89,15 +92,23 @@ class Probe:
         return confidence
 
 
+def _is_group(address: str) -> bool:
+    try:
+        return ip_address(address).is_multicast
+    except ValueError:
+        return False
+
+
 def _mute(rows: pd.DataFrame, size: "NDArray[np.int64]") -> "Truth":
     """Say how which requests are written tells nothing about who sent them.
 
     One OPTIONS that is answered is what many peers of one make send. A call from an address of record elsewhere is
-    what SIP is for. A telephone registers again and again; a scanner asks each target, or account, once.
+    what SIP is for. A telephone registers, and asks for its messages (RFC 3842), again and again; a scanner asks each
+    target, or account, once.
     """
     alone = ((rows["level"] == REPLIED) & rows["uri_user"].isna()).to_numpy() & (size == 1)
     caller = (rows["method"] == "INVITE").to_numpy() & ~pretends(rows)
-    register = (rows["method"] == "REGISTER").to_numpy()
+    own = rows["method"].isin(["REGISTER", "SUBSCRIBE"]).to_numpy()
     again = numbered(rows["bout"].to_numpy(), codes_of(rows["destination"]), codes_of(rows["account"]))
-    insisting = any_in(rows["bout"].to_numpy(), register & (sum_in(again, register) > 1))
+    insisting = any_in(rows["bout"].to_numpy(), own & (sum_in(again, own) > 1))
     return alone | caller | insisting

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.dialling import leads_abroad
-from analyzer.evidence import CHALLENGED, RANG, delivered, describe, dialled_calls, per_bout
+from analyzer.evidence import CHALLENGED, RANG, delivered, describe, dialled_calls, peering, per_bout
 from analyzer.grouping import any_in, codes_of, count_distinct, numbered
 from analyzer.sip.transactions import CHALLENGES
 from analyzer.tables import ATTACKS
@@ -51,7 +51,7 @@ class TollFraud:
         wanted = numbered(calls["bout"].to_numpy(), codes_of(calls["number"]))
         prefixes = count_distinct(wanted, codes_of(calls["prefix"]).astype(np.int64), len(calls))[wanted]
         varied = prefixes >= np.where(customer, self.customer_prefixes, self.prefixes)
-        known = asked["mute"] | asked["authorized"] | asked["pursued"] | customer
+        known = asked["mute"] | asked["authorized"] | asked["pursued"] | customer | peering(requests)[calls.index]
         refused = (asked["level"] < RANG) & ~known & ~self._carried(requests, calls)
         abroad = per_bout(calls, refused & calls["abroad"], "uri_user")
         insisting = (abroad >= self.refused) & (abroad >= self.share * per_bout(calls, refused | True, "uri_user"))

@@ -26,6 +26,8 @@ RINGING = (180, 181, 182, 183)
 """The provisional answers that mean that a telephone was reached (RFC 3261 21.1)."""
 CHALLENGES = (401, 407)
 """The answers that ask for credentials (RFC 3261 22.2, 22.3)."""
+SERVED = ("REGISTER", "INVITE", "SUBSCRIBE", "PUBLISH", "MESSAGE")
+"""The methods whose challenge is a server's: what telephones ask servers for."""
 CREDENTIALS = "credentials for the server's nonce"
 ACKNOWLEDGED = "an ACK with the server's tag"
 CONNECTED = "a TCP connection that the server answered on"
@@ -160,9 +162,13 @@ class _Followed:
         return challenged
 
     def _from_server(self, answered: "Truth") -> "Truth":
-        """Say which requests came from addresses that challenged or registered somebody who had asked for it."""
+        """Say which requests came from addresses that challenged or registered somebody who had asked for it.
+
+        Anybody who is called can challenge the BYE, and who is pinged the OPTIONS: that makes nobody a server.
+        """
         registered = (self.status >= 200) & (self.status <= 299) & self._register
-        replies = np.flatnonzero(answered & (np.isin(self.status, CHALLENGES) | registered))
+        challenged = np.isin(self.status, CHALLENGES) & self._messages["method"].isin(SERVED).to_numpy()
+        replies = np.flatnonzero(answered & (registered | challenged))
         found = np.zeros(len(answered), np.bool_)
         rows = np.flatnonzero(self.request)
         found[rows] = _among(self._hashes("source", rows), pd.unique(self._hashes("source", replies)))

@@ -57,6 +57,13 @@ def test_a_load_test_is_no_attack():
     assert find_attacks(follow(capture_of(calls, answers(calls)))).empty
 
 
+@pytest.mark.parametrize(("status", "attacks"), [(200, 0), (403, 1)])
+def test_a_customers_softphone_may_be_made_with_a_known_kit(status, attacks):
+    kit = {"tool": "VaxSIPUserAgent", "tool_confidence": 0.9, "method": "REGISTER", "to_user": "101"}
+    tried = messages(3, every="1h", authorized=True, auth_user="101", nonce="n", **kit)
+    assert len(found(KnownTool(), tried, answers(tried, status))) == attacks
+
+
 # --- sweep
 
 
@@ -115,6 +122,25 @@ def test_a_server_that_answers_all_alike_gives_nothing_away():
     (attack,) = found(Enumeration(), tried(20, 401)).to_dict("records")
     assert attack["found"] == []
     assert attack["outcome"] == "challenged"
+
+
+@pytest.mark.parametrize(("status", "attacks"), [(200, 0), (403, 1)])
+def test_who_has_an_account_may_watch_over_those_who_have_left(status, attacks):
+    own = messages(1, method="REGISTER", to_user="101", auth_user="101", authorized=True, nonce="n")
+    buddies = messages(30, start="2024-01-01T00:00:05Z", method="SUBSCRIBE", uri_user=numbered(30))
+    assert len(found(Enumeration(), own, answers(own, status), buddies, answers(buddies, 404))) == attacks
+
+
+@pytest.mark.parametrize(("minutes", "attacks"), [(12, 0), (5, 1)])
+def test_a_peer_that_keeps_its_server_alive_may_have_a_wrong_dial_plan(minutes, attacks):
+    watch = messages(minutes, every="1min")
+    calls = messages(
+        20, every="10s", method="INVITE", uri_user=[f"9004420794{number:05}" for number in range(20)],
+        from_user=[str(200 + number % 5) for number in range(20)],
+    )  # fmt: skip
+    tables = [watch, answers(watch), calls, answers(calls, 404)]
+    assert len(found(Enumeration(), *tables)) == attacks
+    assert len(found(TollFraud(), *tables)) == attacks
 
 
 def office(count=40, accepted=200):
@@ -206,6 +232,55 @@ def test_a_telephone_that_shares_the_address_is_not_breached():
     assert attack["accounts"] == ["101"]
 
 
+def refusals(sources=6, tries=1, start="2024-01-01T00:00Z", **columns):
+    """Return tries of several sources for one account, each in one call as a telephone makes it, all refused."""
+    tables = []
+    for number in range(sources):
+        tried = messages(
+            tries, start=start, every="2min", method="REGISTER", to_user="101", auth_user="101", authorized=True,
+            nonce="n", source=f"192.0.2.{10 + number}", call_id=f"of-{number}", cseq=list(range(tries)),
+            layout="Via,From", **columns,
+        )  # fmt: skip
+        tables += [tried, answers(tried, 403)]
+    return tables
+
+
+def test_telephones_with_an_old_password_confirm_nobody():
+    suspicions = found(PasswordGuessing(), *refusals(tries=5))
+    assert set(suspicions["confidence"]) == {PasswordGuessing().phone}
+    assert set(found(PasswordGuessing(), *refusals())["confidence"]) == {PasswordGuessing().suspect}
+
+
+def let_in(source="192.0.2.99", layout="Via,From", start="2024-01-01T01:00Z"):
+    right = messages(
+        1, start=start, method="REGISTER", to_user="101", auth_user="101", authorized=True, nonce="n", source=source,
+        layout=layout,
+    )  # fmt: skip
+    return [right, answers(right)]
+
+
+def test_who_is_let_in_after_a_crowd_like_him_guessed_is_one_of_them():
+    attacks = found(PasswordGuessing(), *refusals(), *let_in())
+    (thief,) = attacks[attacks["source"] == "192.0.2.99"].to_dict("records")
+    assert (thief["breached"], thief["outcome"]) == (["101"], "breached")
+    assert len(attacks) == 7
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        [*refusals(4), *let_in()],
+        [*refusals(), *let_in(layout="Via,To")],
+        [*refusals(), *let_in(start="2023-12-31T23:00Z"), *let_in()],
+        [*refusals(), *let_in("192.0.2.10")],
+        let_in(),
+    ],
+    ids=["no crowd", "written otherwise", "its owner", "a telephone that was mended", "nobody else"],
+)
+def test_who_has_the_right_password_is_its_owner(tables):
+    assert not found(PasswordGuessing(), *tables)["breached"].map(bool).any()
+
+
 # --- toll fraud
 
 LONDON = "442079460123"
@@ -259,6 +334,24 @@ def rung(count=3, status=487, **columns):
 def test_rooms_that_ring_for_nobody_are_an_attack():
     (attack,) = found(GhostCall(), rung()).to_dict("records")
     assert attack["outcome"] == "rang"
+
+
+def rooms(count=5, **columns):
+    return rung(count, **{"from_user": "cisco", "destination": numbered(count, "198.51.100.{}"), **columns})
+
+
+def test_a_caller_who_rings_one_room_after_another_calls_nobody():
+    (attack,) = found(GhostCall(), rooms()).to_dict("records")
+    assert len(attack["targets"]) == 5
+
+
+@pytest.mark.parametrize(
+    "innocent",
+    [rooms(3), rooms(from_user=numbered(5, "44207946012{}")), rooms(status=[487, 487, 487, 487, 200])],
+    ids=["few rooms", "a proxy that rings a group", "somebody answers"],
+)
+def test_who_rings_rooms_for_a_reason_is_innocent(innocent):
+    assert found(GhostCall(), innocent).empty
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,13 @@ def test_who_challenges_is_a_server():
     }
 
 
+@pytest.mark.parametrize("method", ["BYE", "OPTIONS", "NOTIFY"])
+def test_who_challenges_what_is_not_asked_of_servers_is_none(method):
+    asked = messages(1, method=method)
+    scan = messages(1, source="198.51.100.1", destination="192.0.2.1")
+    assert not followed(asked, challenge(asked), scan)["from_server"].any()
+
+
 def test_a_challenge_that_nobody_asked_for_makes_no_server():
     nobody = messages(1, method="REGISTER", destination="203.0.113.66", destination_port=5060)
     scanner = messages(1, source="203.0.113.66")
