@@ -19,7 +19,7 @@ import pandas as pd
 
 from analyzer.dialling import leads_abroad
 from analyzer.grouping import coded, numbered, words
-from analyzer.links import OWN_ACCOUNTS, is_usual
+from analyzer.links import OWN_ACCOUNTS, in_household
 from analyzer.tables import ATTACKS, CAMPAIGNS, OUTCOMES
 
 if TYPE_CHECKING:
@@ -196,11 +196,6 @@ def _telling(links: pd.DataFrame, attacks: pd.DataFrame, party: "NDArray[np.int6
     return links[~alone & ~(erring & links["party"].isin(moving))].reset_index(drop=True)
 
 
-def _leaked(key: str) -> str:
-    """Return the address of a key of the kind setup."""
-    return key[len("setup:") :].rpartition("/")[0]
-
-
 def _moving(
     tried: pd.DataFrame, attacks: pd.DataFrame, party: "NDArray[np.int64]", joining: Joining
 ) -> "pd.Series[Any]":
@@ -327,7 +322,7 @@ def _confirmed(
     shared = shared[shared["party"] >= joining.refused * shared["key"].map(reached).astype("float64").fillna(0)]
     needs = shared["kind"].map(needed).astype("float64").fillna(joining.sharing)
     homely = (shared["kind"] == "setup").to_numpy(dtype=np.bool_, copy=True)
-    homely[homely] = [is_usual(_leaked(key)) for key in shared.loc[homely, "key"]]
+    homely[homely] = [in_household(key[len("setup:") :].rpartition("/")[0]) for key in shared.loc[homely, "key"]]
     enough = shared["party"] >= needs.mask(homely, joining.writing)
     crowd = np.isin(group, shared.loc[enough, "group"].unique())
     weighty = (attacks["confidence"] >= joining.doubt).to_numpy()

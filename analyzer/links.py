@@ -21,9 +21,6 @@ from analyzer.handwriting import handwriting
 from analyzer.sip.hashing import ABSENT, Hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from ipaddress import IPv4Network, IPv6Network
-
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
@@ -61,13 +58,11 @@ _HOUSEHOLD = tuple(
         (
             "192.168.0.0/23", "192.168.2.0/24", "192.168.8.0/24", "192.168.10.0/24", "192.168.43.0/24",
             "192.168.50.0/24", "192.168.86.0/24", "192.168.88.0/24", "192.168.100.0/24", "192.168.178.0/24",
-            "10.0.0.0/23", "10.1.1.0/24", "172.16.0.0/23", "172.20.10.0/28",
+            "10.0.0.0/23", "10.1.1.0/24", "172.16.0.0/23", "172.17.0.0/24", "172.20.10.0/28",
         ),
     )
 )  # fmt: skip
-"""Networks that routers and hot spots have from the factory: many who have never met live in them."""
-_CONTAINERS = ip_network("172.17.0.0/24")
-"""The network of containers, from the factory too; no telephone lives there."""
+"""Networks that routers, hot spots and containers have from the factory: many who have never met live in them."""
 _FIXED = {"3206210844", "70c00e8c", "root", "foo"}
 """Tokens that are the same in every copy of a tool (svcrack, Metasploit, nmap): they tie nobody to anybody."""
 _COMMON_NAMES = {
@@ -150,12 +145,6 @@ class _First:
     def _hand(self) -> "Coded":
         return coded(pd.Series(handwriting(self._rows)))
 
-    @cached_property
-    def _bold(self) -> "Coded":
-        """The handwriting of the requests in which it says something."""
-        hand, hands = self._hand
-        return (np.where(self._rows["shy"].to_numpy(), MISSING, hand) if "shy" in self._rows else hand), hands
-
     def leaks(self) -> "list[tuple[Numbers, pa.Array]]":
         """Return the addresses that give the sender's own set-up away: neither the packet's nor the target's."""
         columns = [coded(self._rows[name]) for name in ("via_host", "contact", "sdp_origin", "media")]
@@ -166,8 +155,8 @@ class _First:
             foreign = hosts != place(own, texts)[codes[row]]
             row, hosts = row[foreign], hosts[foreign]
         leaked, hosts = told((hosts, texts), lambda host: host if _tells(host) else None), texts
-        hand, hands = self._bold
-        own_set_up = told(leaked, lambda host: None if host in _BUILT_IN or is_usual(host) else host)
+        hand, hands = self._hand
+        own_set_up = told(leaked, lambda host: None if host in _BUILT_IN or in_household(host) else host)
         bout = self._bout[row]
         return [_keys(bout, "leak:", own_set_up), _keys(bout, "setup:", leaked, "/", (hand[row], hands))]
 
@@ -219,7 +208,9 @@ class _First:
         networks = told((np.where(sweeping, hosts, MISSING), names), _network)
         both, texts = _stacked((np.where(sweeping, MISSING, hosts), names), networks)
         target = np.maximum(both[: len(hosts)], both[len(hosts) :])
-        hand, hands = self._bold
+        hand, hands = self._hand
+        if "shy" in self._rows:
+            hand = np.where(self._rows["shy"].to_numpy(), MISSING, hand)
         return _keys(self._bout, "handwriting:", (hand, hands), "@", (target, texts))
 
     def script(self) -> "list[tuple[Numbers, pa.Array]]":
@@ -288,18 +279,13 @@ def _tells(host: str) -> bool:
     return host not in _DEFAULTS and not (address.is_loopback or address.is_unspecified or address.is_multicast)
 
 
-def is_usual(host: str, *, networks: "Sequence[IPv4Network | IPv6Network]" = (*_HOUSEHOLD, _CONTAINERS)) -> bool:
+def in_household(host: str) -> bool:
     """Say whether an address is one that many networks have from the factory."""
     try:
         address = ip_address(host)
     except ValueError:
         return False
-    return any(address in network for network in networks)
-
-
-def in_household(host: str) -> bool:
-    """Say whether an address is one that many networks of people have from the factory."""
-    return is_usual(host, networks=_HOUSEHOLD)
+    return any(address in network for network in _HOUSEHOLD)
 
 
 def _is_made_up(user: str) -> bool:
