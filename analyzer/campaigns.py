@@ -229,8 +229,10 @@ def _join(party: "NDArray[np.int64]", links: pd.DataFrame, joining: Joining) -> 
     count = int(party.max()) + 1
     group = np.arange(count)
     anchored = np.zeros(count, np.bool_)
+    # What only one has ties it to nobody, and keeps it from nobody; but for a number, which is what it wants.
+    common = (links.groupby("key")["party"].transform("nunique") > 1) | (links["kind"] == "number")
     for strength in sorted(set(STRENGTH.values())):
-        level = links[links["strength"] == strength]
+        level = links[common & (links["strength"] == strength)]
         if strength == STRENGTH["handwriting"]:
             pauses = {"account": joining.turns, "script": joining.rest, "handwriting": joining.near}
             level = pd.concat([_apart(level[level["kind"] == kind], pause) for kind, pause in pauses.items()])

@@ -308,7 +308,7 @@ def delivered(requests: pd.DataFrame) -> "Truth":
     rows = np.flatnonzero((requests["method"] == "INVITE").to_numpy() & requests["uri_user"].notna().to_numpy())
     found = np.zeros(len(requests), np.bool_)
     calls = requests[["bout", "uri_user", "from_user", "call_id"]].take(rows)
-    called, caller = (told(coded(calls[name]), _form)[0] for name in ("uri_user", "from_user"))
+    called, caller = (told(coded(calls[name]), number_form)[0] for name in ("uri_user", "from_user"))
     bout = calls["bout"].to_numpy()
     size = int(bout.max(initial=0)) + 1
     same = (calls["uri_user"].astype("str") == calls["from_user"].astype("str")).to_numpy()
@@ -321,7 +321,7 @@ def delivered(requests: pd.DataFrame) -> "Truth":
     return found
 
 
-def _form(number: str) -> str | None:
+def number_form(number: str) -> str | None:
     """Return in what form a telephone number is written: '+', national ('0') or plain; of others nothing."""
     found = _NUMBER.fullmatch(number)
     return found[1] if found else None

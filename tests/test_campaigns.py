@@ -57,6 +57,14 @@ def test_two_wanted_numbers_stay_two_campaigns_though_handwriting_and_targets_ag
     ) == [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"]]  # fmt: skip
 
 
+def test_what_only_one_carries_keeps_nobody_from_what_all_share():
+    hand = "handwriting:abc@198.51.100.1"
+    bots = [attack(f"192.0.2.{bot}", f"leak:192.168.{bot + 10}.2", hand) for bot in range(1, 4)]
+    assert len(groups(*bots)) == 1
+    wanting = [attack(f"192.0.2.{bot}", f"number:{bot}", hand) for bot in range(1, 4)]
+    assert len(groups(*wanting)) == 3
+
+
 def test_a_leak_ties_two_wanted_numbers():
     leak = "leak:192.168.77.9"
     assert len(groups(attack("192.0.2.1", "number:1", leak), attack("192.0.2.2", "number:2", leak))) == 1

@@ -15,6 +15,7 @@ from analyzer.evidence import (
     between,
     delivered,
     describe,
+    dialled_calls,
     is_private,
     peering,
     per_bout,
@@ -79,6 +80,7 @@ class Enumeration:
         served = asked["accepted"] | asked["authorized"] | asked["pursued"] | (asked["level"] >= RANG) | _met(asked)
         owned = pd.Series(any_in(owner, served.to_numpy()), index=asked.index)
         calling = peering(requests) & (requests["method"] == "INVITE").to_numpy()
+        calling |= requests.index.isin(dialled_calls(requests).index)  # those are numbers, no accounts
         spared = pd.Series(delivered(requests) | rehearsed(requests) | calling, index=requests.index).loc[asked.index]
         tried = ~owned & ~asked["method"].isin(["MESSAGE", "NOTIFY"]) & ~asked["mute"] & ~spared & ~_watching(asked)
         strange, every = per_bout(asked, tried, "account"), per_bout(asked, tried | owned, "account")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from analyzer.evidence import DESCRIBED, RANG, REPLIED, describe, dialled_calls, knows_domain
+from analyzer.evidence import DESCRIBED, RANG, REPLIED, describe, dialled_calls, knows_domain, number_form
 from analyzer.grouping import any_in, coded, codes_of, count_distinct, numbered, sum_in, told
 from analyzer.links import pretends
 from analyzer.tables import ATTACKS
@@ -102,12 +102,13 @@ def _is_group(address: str) -> bool:
 def _mute(rows: pd.DataFrame, size: "NDArray[np.int64]") -> "Truth":
     """Say how which requests are written tells nothing about who sent them.
 
-    One OPTIONS that is answered is what many peers of one make send. A call from an address of record elsewhere is
-    what SIP is for. A telephone registers, and asks for its messages (RFC 3842), again and again; a scanner asks each
-    target, or account, once.
+    One OPTIONS that is answered is what many peers of one make send. A call from an address of record elsewhere, or
+    from one telephone number to another, is what SIP is for. A telephone registers, and asks for its messages
+    (RFC 3842), again and again; a scanner asks each target, or account, once.
     """
     alone = ((rows["level"] == REPLIED) & rows["uri_user"].isna()).to_numpy() & (size == 1)
-    caller = (rows["method"] == "INVITE").to_numpy() & ~pretends(rows)
+    numbers = [told(coded(rows[name]), number_form)[0] >= 0 for name in ("from_user", "uri_user")]
+    caller = (rows["method"] == "INVITE").to_numpy() & (~pretends(rows) | (numbers[0] & numbers[1]))
     own = rows["method"].isin(["REGISTER", "SUBSCRIBE"]).to_numpy()
     again = numbered(rows["bout"].to_numpy(), codes_of(rows["destination"]), codes_of(rows["account"]))
     insisting = any_in(rows["bout"].to_numpy(), own & (sum_in(again, own) > 1))

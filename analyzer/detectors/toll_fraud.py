@@ -37,6 +37,12 @@ class TollFraud:
     """Their share of all that the source dials."""
     thefts: int = 20
     """Refused credentials from which on a source whose credentials are accepted is no customer: it guessed them."""
+    fresh: float = 0.9
+    """Numbers per call from which on each is dialled once."""
+    callers: int = 5
+    """Callers from which on calls abroad that are refused, each number once and in one form, may be an exchange's."""
+    exchange: float = 0.4
+    """The confidence of those: a suspicion. Its line was closed, or its dial plan is at fault."""
     sure: int = 8
     """The number of prefixes, or of refused strings, at which the confidence is highest."""
 
@@ -60,9 +66,25 @@ class TollFraud:
         if rows.empty:
             return ATTACKS.empty()
         effort = pd.concat([pd.Series(prefixes).groupby(calls["bout"].to_numpy()).max(), abroad], axis=1).max(axis=1)
-        confidence = 0.75 + 0.23 * (effort / self.sure).clip(upper=1)
+        confidence = (0.75 + 0.23 * (effort / self.sure).clip(upper=1)).mask(
+            self._exchanges(requests, calls), self.exchange
+        )
         rows = requests.loc[rows.index].assign(number=rows["number"], prefix=rows["prefix"])
         return describe(rows, kind=self.kind, technique=self.technique, confidence=confidence, accounts="from_user")
+
+    def _exchanges(self, requests: pd.DataFrame, calls: pd.DataFrame) -> "pd.Series[bool]":
+        """Say of which bouts many callers dial ever other numbers, each but once, and none of them in two forms."""
+        bout = numbered(calls["bout"].to_numpy())
+        size = len(calls)
+        number, dialled = (codes_of(column).astype(np.int64) for column in (calls["number"], calls["uri_user"]))
+        numbers, strings = (count_distinct(bout, codes, size) for codes in (number, dialled))
+        callers = count_distinct(bout, codes_of(requests["from_user"].loc[calls.index]).astype(np.int64), size)
+        many = (
+            (callers >= self.callers)
+            & (numbers == strings)
+            & (numbers >= self.fresh * np.bincount(bout, minlength=size))
+        )
+        return pd.Series(many[bout], index=calls["bout"].to_numpy()).groupby(level=0).first()
 
     def _carried(self, requests: pd.DataFrame, calls: pd.DataFrame) -> "NDArray[np.bool_]":
         """Say which calls a carrier delivers: no prefix of its own leads abroad."""

@@ -131,16 +131,28 @@ def test_who_has_an_account_may_watch_over_those_who_have_left(status, attacks):
     assert len(found(Enumeration(), own, answers(own, status), buddies, answers(buddies, 404))) == attacks
 
 
+NUMBERS = [f"9004420794{number:05}" for number in range(20)]
+
+
 @pytest.mark.parametrize(("minutes", "attacks"), [(12, 0), (5, 1)])
-def test_a_peer_that_keeps_its_server_alive_may_have_a_wrong_dial_plan(minutes, attacks):
+@pytest.mark.parametrize(("detector", "called"), [(Enumeration(), numbered(20)), (TollFraud(), NUMBERS)])
+def test_a_peer_that_keeps_its_server_alive_may_have_a_wrong_dial_plan(detector, called, minutes, attacks):
     watch = messages(minutes, every="1min")
-    calls = messages(
-        20, every="10s", method="INVITE", uri_user=[f"9004420794{number:05}" for number in range(20)],
-        from_user=[str(200 + number % 5) for number in range(20)],
-    )  # fmt: skip
-    tables = [watch, answers(watch), calls, answers(calls, 404)]
-    assert len(found(Enumeration(), *tables)) == attacks
-    assert len(found(TollFraud(), *tables)) == attacks
+    calls = messages(20, every="10s", method="INVITE", uri_user=called, from_user="200")
+    assert len(found(detector, watch, answers(watch), calls, answers(calls, 404))) == attacks
+
+
+def test_telephone_numbers_are_no_accounts():
+    calls = messages(20, method="INVITE", uri_user=NUMBERS)
+    assert found(Enumeration(), calls, answers(calls, 404)).empty
+
+
+@pytest.mark.parametrize(("callers", "sure"), [(6, False), (2, True)])
+def test_an_exchange_whose_line_is_closed_is_only_suspect(callers, sure):
+    users = [str(200 + number % callers) for number in range(20)]
+    calls = messages(20, every="1min", method="INVITE", uri_user=NUMBERS, from_user=users)
+    (attack,) = found(TollFraud(), calls, answers(calls, 403)).to_dict("records")
+    assert (attack["confidence"] >= 0.5) == sure
 
 
 def office(count=40, accepted=200):
@@ -387,6 +399,36 @@ def test_who_is_served_does_not_flood():
 def test_a_probe_alone_is_only_suspect():
     (attack,) = found(Probe(), messages(1)).to_dict("records")
     assert attack["confidence"] < 0.5
+
+
+@pytest.mark.parametrize("destination", ["224.0.1.75", "ff02::1"])
+def test_who_asks_a_group_does_not_probe(destination):
+    assert found(Probe(), messages(1, method="SUBSCRIBE", destination=destination)).empty
+
+
+def handwritten(detector, *tables):
+    (attack,) = found(detector, *tables).to_dict("records")
+    return any(key.startswith("handwriting:") for key in attack["keys"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "telling"),
+    [
+        ({"from_user": "49301234567", "uri_user": "03012345678"}, False),
+        ({"from_user": "100", "uri_user": "03012345678"}, True),
+        ({"from_user": "49301234567", "uri_user": "100"}, True),
+    ],
+    ids=["numbers", "from an extension", "to an extension"],
+)
+def test_a_call_from_one_number_to_another_is_written_like_any(columns, telling):
+    call = messages(1, method="INVITE", from_host=SERVER, layout="Via,From", **columns)
+    assert handwritten(Probe(), call, answers(call, 404)) == telling
+
+
+@pytest.mark.parametrize(("times", "telling"), [(1, True), (3, False)])
+def test_a_telephone_asks_for_its_messages_again_and_again(times, telling):
+    asked = messages(times, every="10min", method="SUBSCRIBE", uri_user="101", layout="Via,From")
+    assert handwritten(Probe(), asked, answers(asked, 404)) == telling
 
 
 def test_who_has_an_account_does_not_probe():
