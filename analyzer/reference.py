@@ -92,7 +92,10 @@ def _meanings(kind: type) -> dict[str, str]:
 
 
 def _value(value: object) -> str:
-    return f"{value.total_seconds():g} s" if isinstance(value, timedelta) else f"{value}"
+    """Return a default as people read it; words in their order, which a set has not."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g} s"
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else f"{value}"
 
 
 def _below(page: str) -> str:
