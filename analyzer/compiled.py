@@ -395,14 +395,13 @@ class _Beside:
     def wait(self) -> None:
         """Wait until it tells that it is done, or ends, or takes too long."""
         with self._lock:
-            if self._process is None:
+            told = None if self._process is None else self._process.stdout
+            if self._process is None or told is None or told.closed:
                 return
-            if told := self._process.stdout:
-                select.select([told], [], [], WAIT_SECONDS)
-                told.close()
-            with suppress(subprocess.TimeoutExpired):  # it has no more to do once it told
+            select.select([told], [], [], WAIT_SECONDS)
+            told.close()
+            with suppress(subprocess.TimeoutExpired):  # it has no more to do once it told; on a busy machine it lingers
                 self._process.wait(1)
-            self._process = None
 
 
 _beside = {group: _Beside(group) for group in PREPARED}
