@@ -279,7 +279,7 @@ class _Narrator:
         suspicious = int((sources["verdict"] == "suspicious").sum())
         if suspicious:
             return f"No attack was found: {told}, {suspicious:,} of them suspicious, see the report"
-        return f"Nobody attacked: {told}, all ordinary"
+        return f"No attack was found: {told}, none of them suspicious"
 
     def _without_sip(self) -> str:
         aside = self.by_reason("set-aside") + self.by_reason("unreadable")

@@ -125,7 +125,7 @@ def test_the_headline(captures, headline):
                     {"source": "192.0.2.2", "verdict": "innocent"},
                 ],
             },
-            "Nobody attacked: 81 messages from 2 sources, all ordinary",
+            "No attack was found: 81 messages from 2 sources, none of them suspicious",
         ),
         (
             {
