@@ -16,9 +16,9 @@ from analyzer.sip.transactions import follow
 from analyzer.sources import judge_sources
 from analyzer.tables import CAPTURES, TABLES
 
-LENGTH = 1_000_000
+LENGTH = 400_000
 """Characters of a text."""
-SECONDS = 30
+SECONDS = 12
 """How much of a processor detectors and report may take."""
 FIELDS = (
     "uri", "uri_user", "from_name", "from_user", "from_host", "from_tag", "to_user", "to_host", "call_id", "via_host",

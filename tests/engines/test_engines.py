@@ -22,6 +22,8 @@ from analyzer.engines import ENGINES
 from analyzer.errors import CaptureError, UnavailableError
 
 OTHERS = ("scapy", "pyshark")
+EVERY = 1 if os.environ.get("SIPSCOPE_CORPUS") == "all" else 3
+"""Of so many captures of the corpus the other engines read one as a whole."""
 SLOW = 500
 """Packets of captures that pyshark reads as a whole only where slow tests are wanted."""
 
@@ -35,7 +37,7 @@ def listed():
 
 def all_captures():
     for engine in OTHERS:
-        for name, packets in listed():
+        for name, packets in listed()[::EVERY]:
             marks = [pytest.mark.slow] if engine == "pyshark" and packets > SLOW else []
             yield pytest.param(engine, name, packets, marks=marks, id=f"{engine}-{name}")
         for path in sorted(CAPTURES.glob("*.pcap*")):

@@ -9,7 +9,7 @@ from needs import ROOT, need, program
 
 from tests.jobs.kills import soak
 
-KILLS = 3
+KILLS = 2
 
 
 @pytest.mark.slow

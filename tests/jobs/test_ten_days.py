@@ -1,4 +1,4 @@
-"""Ten days of reports, by a clock that is set: one in four hours, or hourly (SIPSCOPE_HOURS=1), which takes minutes."""
+"""Ten days of reports, by a clock that is set: one in eight hours, or hourly (SIPSCOPE_HOURS=1: takes minutes)."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from analyzer.store import Store
 from tests.jobs.makers import Clock, make_job, perform_here, write_calm, write_sweep
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-STEP = int(os.environ.get("SIPSCOPE_HOURS", "4"))
+STEP = int(os.environ.get("SIPSCOPE_HOURS", "8"))
 """Hours from report to report: 1, 2 or 4."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEEP = """
