@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SEED = 8
 """A development seed."""
-DAYS = ("mixture", "mixture, mostly innocent")
+DAYS = ("mixture, mostly innocent",)
 SINGLE = ("svwar, 404", "svcrack, breach", "toll fraud, 5-20 sources", "sality", "phases", "low and slow, answered")
 PHONES = (
     b"Yealink SIP-T46S 66.84.0.15", b"Cisco-CP7960G/8.0", b"Grandstream GXP2160 1.0.9.132", b"snom710/8.7.5.35",

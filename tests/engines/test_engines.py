@@ -22,7 +22,7 @@ from analyzer.engines import ENGINES
 from analyzer.errors import CaptureError, UnavailableError
 
 OTHERS = ("scapy", "pyshark")
-EVERY = 1 if os.environ.get("SIPSCOPE_CORPUS") == "all" else 3
+EVERY = 1 if os.environ.get("SIPSCOPE_CORPUS") == "all" else 4
 """Of so many captures of the corpus the other engines read one as a whole."""
 SLOW = 500
 """Packets of captures that pyshark reads as a whole only where slow tests are wanted."""
