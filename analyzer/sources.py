@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from analyzer.evidence import TESTERS, between, opening_requests
 from analyzer.grouping import MISSING, coded, count_distinct, merged, runs, sorted_lists, words
+from analyzer.quantities import count
 from analyzer.sip.hashing import ABSENT, Hasher, number_hashes
 from analyzer.tables import SOURCES
 
@@ -193,7 +194,7 @@ def _fact_words(fact: Any) -> str:  # noqa: ANN401
     if fact.server:
         facts.append("a server: it challenges or registers others")
     if fact.registered:
-        facts.append(f"credentials accepted for {_count(fact.registered, 'account')}{_place(fact)}")
+        facts.append(f"credentials accepted for {count(fact.registered, 'account')}{_place(fact)}")
     elif fact.served:
         facts.append("registered without credentials")
     facts += _failures(fact)
@@ -203,14 +204,10 @@ def _fact_words(fact: Any) -> str:  # noqa: ANN401
         facts.append("keeps alive with OPTIONS")
     facts += _calling(fact)
     if fact.texts:
-        facts.append(f"{_count(fact.texts, 'text message')}")
+        facts.append(f"{count(fact.texts, 'text message')}")
     if fact.mute:
         facts.append("answers to it were not captured, or in part")
     return "; ".join(facts) or "nothing that a scanner does"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
 def _place(fact: Any) -> str:  # noqa: ANN401
@@ -234,7 +231,7 @@ def _failures(fact: Any) -> list[str]:  # noqa: ANN401
         (fact.unheard, "without an answer: the server is down or elsewhere"),
     ):
         if number:
-            return [f"asks for {_count(number, 'account')} of its own, {why}"]
+            return [f"asks for {count(number, 'account')} of its own, {why}"]
     return []
 
 
@@ -242,7 +239,7 @@ def _calling(fact: Any) -> list[str]:  # noqa: ANN401
     """Say how many calls there are, and who makes so many."""
     if not fact.calls:
         return []
-    said = f"{_count(fact.calls, 'call')}, {fact.talks:,} answered"
+    said = f"{count(fact.calls, 'call')}, {fact.talks:,} answered"
     if fact.calls < CENTRE or fact.tested or fact.server:
         return [said]
     if 2 * fact.callers >= fact.calls:

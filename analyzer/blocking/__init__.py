@@ -89,15 +89,9 @@ def find_blocks(
     return _Decision(analysis, policy or Policy(), allow or AllowList(), now or datetime.now(UTC)).blocks()
 
 
-def judge(
-    analysis: "Analysis",
-    *,
-    policy: Policy | None = None,
-    allow: AllowList | None = None,
-    now: datetime | None = None,
-) -> Judgement:
-    """Return what find_blocks() decides of each source, without the networks and the particulars: in less time."""
-    return _Decision(analysis, policy or Policy(), allow or AllowList(), now or datetime.now(UTC)).judgement()
+def judge(analysis: "Analysis", *, now: datetime | None = None) -> Judgement:
+    """Return what find_blocks() decides by default of each source, without networks and particulars: in less time."""
+    return _Decision(analysis, Policy(), AllowList(), now or datetime.now(UTC)).judgement()
 
 
 class _Decision:
@@ -124,10 +118,11 @@ class _Decision:
         import pandas as pd
 
         entries, saved = self._entries()
-        held = [
-            *(self._held(source, [self.accused[source]], *why) for source, why in self.held.items()),
-            *saved,
+        alone = [
+            self._row(source, [self.accused[source]], reason=reason, detail=detail)
+            for source, (reason, detail) in self.held.items()
         ]
+        held = alone + saved
         held.sort(key=lambda row: (REASONS.index(row["reason"]), by_address(row["entry"])))
         return Blocks(
             entries=BLOCKS.conform(pd.DataFrame(entries)) if entries else BLOCKS.empty(),
@@ -166,7 +161,7 @@ class _Decision:
             names = ", ".join(entry.name for entry in self.allow.overlapping(network)[:NAMES])
             whole = f"holds {names}; its {len(members):,} attackers are blocked one by one"
             theirs = [self.chosen[networks[member]] for member in members]
-            spared.append(self._held(str(network), theirs, ALLOWED, whole))
+            spared.append(self._row(str(network), theirs, reason=ALLOWED, detail=whole))
         rows = []
         for network in sorted(grouped, key=lambda network: (network.version, network)):
             accused = [self.chosen[networks[member]] for member in grouped[network]]
@@ -184,9 +179,6 @@ class _Decision:
         for source in self.chosen:
             others.pop(source, None)
         return others
-
-    def _held(self, entry: str, accused: list[Accusation], reason: str, detail: str) -> Row:
-        return self._row(entry, accused, reason=reason, detail=detail)
 
     def _row(self, entry: str, accused: list[Accusation], **columns: object) -> Row:
         worst = max(accused, key=lambda one: (OUTCOMES.index(one.outcome), one.confidence))

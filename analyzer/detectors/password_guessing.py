@@ -133,7 +133,7 @@ class PasswordGuessing:
         return runs.assign(accepted=runs["guess"].isin(accepted)).set_index("bout")
 
     def _guilty(self, tries: pd.DataFrame, runs: pd.DataFrame) -> "pd.Series[bool]":
-        pace = (runs["end"] - runs["start"]) / (runs["refused"] - 1).clip(lower=1)
+        pace = _pace(runs)
         fast = pace <= self.pace
         anew = (runs["calls"] >= self.fresh * runs["refused"]) | (runs["guesses"] < self.fresh * runs["refused"])
         told = runs["passwords"] >= 2
@@ -158,7 +158,7 @@ class PasswordGuessing:
         """Say which bouts went round their accounts, every try anew, without patience."""
         anew = self._anew(runs).groupby(level="bout").all()
         bout = runs.groupby(level="bout").agg(refused=("refused", "sum"), start=("start", "min"), end=("end", "max"))
-        pace = (bout["end"] - bout["start"]) / (bout["refused"] - 1).clip(lower=1)
+        pace = _pace(bout)
         return anew & (bout["refused"] >= self.attempts) & (pace <= self.patience)
 
     def _taken_in_turns(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -181,7 +181,7 @@ class PasswordGuessing:
 
     def _phones(self, rows: pd.DataFrame, runs: pd.DataFrame) -> "pd.Series[bool]":
         """Say which bouts try the few accounts that they ask for at the pace and in the manner of a telephone."""
-        pace = (runs["end"] - runs["start"]) / (runs["refused"] - 1).clip(lower=1)
+        pace = _pace(runs)
         phone = (runs["refused"] >= self.visits) & (runs["calls"] <= runs["refused"] // self.visits)
         asked = rows[rows["account"].notna()].drop_duplicates("guess").groupby("bout").size()
         phones = (phone & (pace >= self.timer)).groupby(level="bout").all()
@@ -211,6 +211,11 @@ class PasswordGuessing:
         mistaken = run["accepted"].fillna(value=False).astype(bool) & (guessed < self.lucky)
         refused = rows["authorized"] & (guessed > 0) & ~mistaken
         return rows[["account"]].assign(breached=breached, guessed=refused)[wanted]
+
+
+def _pace(runs: pd.DataFrame) -> "pd.Series[pd.Timedelta]":
+    """Return the mean time between refusals."""
+    return (runs["end"] - runs["start"]) / (runs["refused"] - 1).clip(lower=1)
 
 
 def _once(rows: pd.DataFrame) -> "NDArray[np.bool_]":
