@@ -51,11 +51,6 @@ class Settings:
     narrowed: tuple[str, ...] = ()
     """What the analysis was narrowed to afterwards, in words."""
 
-    @property
-    def are_defaults(self) -> bool:
-        """Whether nothing was set and nothing given."""
-        return self == Settings(recorded=self.recorded)
-
 
 def settings_of(
     detectors: "Iterable[Detector] | None",

@@ -74,8 +74,6 @@ class Answer:
     lines: tuple[Line, ...]
     breaches: tuple[Breach, ...] = ()
     calls: tuple[AnsweredCall, ...] = ()
-    judgement: "Judgement | None" = None
-    """Whom `sipscope block` would block, and whom it holds back, at the time of the answer."""
     settings: tuple[Used, ...] = ()
     """With what settings the analysis was made."""
 
@@ -147,7 +145,7 @@ class _Narrator:
         else:
             lines += [Line("verdict", self.nothing()), *self.probers()]
         lines += [*self.fates(), *self.settings()]
-        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), self.judgement, settings=self.used)
+        return Answer(tuple(lines), tuple(self.breaches), tuple(self.calls), settings=self.used)
 
     # --- what was read
 

@@ -72,12 +72,21 @@ def test_sigterm_ends_a_job_in_time_and_one_job_runs_at_a_time(tmp_path):
     code, said = run(job)
     assert code == 1
     assert f"process {first.pid} runs this job already" in said
+    took = [seconds_to_stop(first)]
+    while min(took) >= 5 and len(took) < 3:  # a busy machine may take longer now and then
+        again = start(job)
+        assert "running" in again.stderr.readline()
+        took.append(seconds_to_stop(again))
+    assert min(took) < 5
+
+
+def seconds_to_stop(process):
     began = time.monotonic()
-    first.send_signal(signal.SIGTERM)
-    _, said = first.communicate(timeout=60)
-    assert first.returncode == 0, said
-    assert time.monotonic() - began < 15  # systemd would wait for 90
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
     assert said.endswith("stopped\n")
+    return time.monotonic() - began
 
 
 # --- captures that cannot be analysed

@@ -20,7 +20,7 @@ from analyzer.jobs import work
 from analyzer.jobs.settings import EXAMPLE, load_job
 from analyzer.reports.answer import answer
 from analyzer.reports.settings import settings_for_programs, settings_in_words
-from analyzer.settings import settings_of
+from analyzer.settings import Settings, settings_of
 from analyzer.tables import ATTACKS
 
 CAPTURE = str(CAPTURES / "svwar-svcrack.pcapng")
@@ -99,8 +99,8 @@ def test_by_default_nothing_differs():
     told = settings_in_words(analysis())
     assert not any(used.differs for used in told)
     assert names(told) == ["detectors", "allow-list", "signatures of tools", *OTHERS[1:]]
-    assert settings_of(None).are_defaults
-    assert settings_of(configure({})).are_defaults
+    assert settings_of(None) == Settings()
+    assert settings_of(configure({})) == Settings()
 
 
 def test_own_and_missing_detectors_are_told():
