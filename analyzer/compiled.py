@@ -8,7 +8,6 @@ again, and where nothing can be written kernels are compiled in memory.
 
 # mypy: allow-untyped-calls, disable-error-code="attr-defined,import-untyped"
 
-import ctypes
 import gc
 import os
 import select
@@ -39,10 +38,6 @@ PREPARED = {
 PREPARATION = "analyzer.sip.preparation"
 ALGEBRA = ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
 """What numba calculates with matrices by, if it can be imported."""
-COMPILER = "libllvmlite"
-"""What the name of the library with LLVM begins with."""
-MADV_DONTNEED = 4
-"""What madvise() of Linux calls that pages are not needed for now."""
 WAIT_SECONDS = 120
 """How long a group is waited for before it is compiled here after all."""
 LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
@@ -296,20 +291,6 @@ def _forget(home: Path) -> None:
     for age, path in sorted(ages)[KEPT:]:
         if age > UNUSED_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def give_back_compiler() -> None:
-    """Give back the memory that the machine code of LLVM takes, 50 MB: who has compiled, or loaded, needs little of it.
-
-    It lies in a file, is never changed, and is read from there again where it is needed after all.
-    """
-    with suppress(OSError, AttributeError, TypeError, ValueError):
-        system = ctypes.CDLL(None)
-        for mapping in Path("/proc/self/maps").read_text().splitlines():
-            bounds, rights, *_, path = mapping.split(maxsplit=5)
-            if rights == "r-xp" and COMPILER in path:
-                start, stop = (int(bound, 16) for bound in bounds.split("-"))
-                system.madvise(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), MADV_DONTNEED)
 
 
 # --- compiling beside other work

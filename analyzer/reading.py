@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 from analyzer.capture import BLOCK_BYTES
 from analyzer.engines.counts import Counts
 from analyzer.errors import CaptureError, SettingsError
-from analyzer.memory import give_back_free, keep_apart
+from analyzer.memory import give_back_code, give_back_free, keep_apart
 from analyzer.sip.blocks import in_pieces, parse_pieces
-from analyzer.workers import EndedError, count_processors, in_threads, run
+from analyzer.workers import EndedError, count_processors, run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,15 +30,10 @@ MOST_THREADS = 8
 """How many threads parse unless more are asked for: with more, decoding is what takes the time."""
 BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
 """How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
-LARGE_BYTES = 1_000_000
+LARGE_BYTES = 4_000_000
 """Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
 COLLECTED = 50_000, 20, 50
 """How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
-EXPLAINED_AT_ONCE = 250_000
-"""Up to how many messages tools and answers are found at the same time: it is a twentieth faster, and takes 50 bytes of
-memory more for each message."""
-FOLLOWED = ("answer", "answer_packet", "rang", "repeated", "pursued", "in_dialog", "from_server", "proof")
-"""The columns of the messages table that say what became of requests."""
 Captures = str | Path | Iterable[str | Path]
 
 
@@ -131,22 +126,17 @@ def read_captures(  # noqa: PLR0913
 
 
 def _explain(messages: "pd.DataFrame", known: "Signatures", threads: int) -> "pd.DataFrame":
-    """Return messages with their tools and with what became of them; with threads, both of few are found at a time."""
+    """Return messages with their tools and with what became of them.
+
+    One after the other, though each has little use for a second thread: together they would take 50 bytes more of
+    memory for each message.
+    """
     from analyzer.sip.transactions import follow
     from analyzer.tools import recognise
 
-    if len(messages) > EXPLAINED_AT_ONCE:
-        messages = recognise(messages, known, threads=threads)
-        _give_back()
-        return follow(messages, threads=threads)
-    # To find a column, pandas makes a table of the labels when it first looks for one; threads may not do so at once.
-    own = messages.set_axis(list(messages.columns), axis="columns")
-    tasks: tuple[Callable[[], pd.DataFrame], ...] = (
-        partial(recognise, messages, known, threads=threads),
-        partial(follow, own, threads=threads),
-    )
-    recognised, followed = in_threads(lambda task: task(), tasks, threads=threads)
-    return recognised.assign(**{name: followed[name] for name in FOLLOWED})
+    messages = recognise(messages, known, threads=threads)
+    _give_back()
+    return follow(messages, threads=threads)
 
 
 def _assemble(tallies: "Sequence[_Tally]") -> Reading:
@@ -262,9 +252,7 @@ def collect_seldom() -> None:
 
 def _give_back() -> None:
     """Return memory that was freed, or that is not needed now, to the system."""
-    from analyzer.compiled import give_back_compiler
-
-    give_back_compiler()
+    give_back_code()
     give_back_free()
 
 

@@ -152,7 +152,7 @@ def _innocence(requests: pd.DataFrame) -> "pd.Series[str]":
     invite = method["INVITE"]
     success = between(requests["answer"], 200, 299).to_numpy()
     call = np.full(len(requests), MISSING, np.int64)
-    hashes = Hasher().column(requests["call_id"].take(np.flatnonzero(invite)))
+    hashes = Hasher().column(requests["call_id"], np.flatnonzero(invite))
     call[invite] = np.where(hashes == ABSENT, MISSING, number_hashes(hashes)[0])
 
     def distinct(codes: "Numbers", mask: "NDArray[np.bool_]") -> "Numbers":

@@ -244,28 +244,6 @@ def test_kernels_need_no_algebra_and_others_find_it(tmp_path, before, there):
     assert told(NO_ALGEBRA.format(before=before), XDG_CACHE_HOME=str(tmp_path)) == there
 
 
-GIVEN_BACK = """
-import numba
-from pathlib import Path
-from analyzer import compiled
-
-def resident():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
-
-assert numba.njit(lambda number: number + 1)(1) == 2
-before = resident()
-compiled.give_back_compiler()
-print(before - resident() > 10_000)
-assert numba.njit(lambda number: number + 2)(1.5) == 3.5
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is resident")
-def test_the_compiler_can_still_be_used_after_its_memory_was_given_back():
-    assert told(GIVEN_BACK) == "True"
-
-
 @pytest.mark.slow
 def test_processes_that_start_together_without_a_cache_say_the_same(tmp_path):
     command = [sys.executable, "-m", "analyzer", "messages", str(ROOT / "captures" / "svwar-svcrack.pcapng")]

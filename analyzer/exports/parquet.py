@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from analyzer.exports.arrow import arrow_slices
 from analyzer.exports.rowgroups import RowGroups
-from analyzer.memory import give_back_free
+from analyzer.memory import give_back_free, keep_apart
 from analyzer.workers import count_processors, in_threads
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ NEAR = 0xFFFF
 """How far apart numbers lie at most that a dictionary serves; ports, statuses and sizes repeat, packets do not."""
 
 
+LARGE_BYTES = 1_000_000
+"""Pieces of memory of so many bytes go back to the system at once: of each group Arrow frees as much as it encodes."""
+
+
 def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     """Write frame to file as Parquet, compressed with Zstandard."""
     numbers = [str(name) for name in frame.columns if frame[name].dtype.kind in "iu"]
@@ -32,6 +36,7 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     repeated = words + [name for name in numbers if _near(frame[name])]
     options = {"use_dictionary": repeated, "write_statistics": numbers + times}
     groups = RowGroups(file)
+    keep_apart(LARGE_BYTES)
     # pyarrow writes a file in one thread; but row groups can be encoded apart.
     encode = partial(_encode, options=options)
     for group in in_threads(encode, arrow_slices(frame, ROWS), threads=min(count_processors(), MOST_THREADS)):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PART = 1 << 19
+PART = 1 << 17
 """About how many hashes are numbered at a time."""
 ABSENT = np.uint64(0)
 """The hash of a missing value, and of nothing else."""
@@ -36,38 +36,45 @@ class Hasher:
         self._keys = _random(4096)
         self._drawing = Lock()
 
-    def column(self, values: "pd.Series[Any]") -> "NDArray[np.uint64]":
-        """Return the hash of each text, plain or categorical; ABSENT where it is missing."""
+    def column(self, values: "pd.Series[Any]", rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.uint64]":
+        """Return the hash of each text, plain or categorical, or of those at rows, which ascend; ABSENT if missing."""
         if isinstance(values.dtype, pd.CategoricalDtype):
             words = np.append(self._texts(pd.Series(values.cat.categories, dtype="str")), ABSENT)
-            return words[values.cat.codes.to_numpy()]
-        return self._texts(values)
+            codes = values.cat.codes.to_numpy()
+            return words[codes if rows is None else codes[rows]]
+        return self._texts(values, rows)
 
-    def _texts(self, values: "pd.Series[Any]") -> "NDArray[np.uint64]":
+    def _texts(self, values: "pd.Series[Any]", rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.uint64]":
         texts = pa.array(values.astype("str"), from_pandas=True)
         chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
-        hashes = np.empty(len(values), np.uint64)
-        done = 0
+        hashes = np.empty(len(values) if rows is None else len(rows), np.uint64)
+        first = done = 0
         for chunk in chunks:
-            self._chunk(chunk, hashes[done : done + len(chunk)])
-            done += len(chunk)
+            if rows is None:
+                own, stop = None, done + len(chunk)
+            else:
+                stop = int(np.searchsorted(rows, first + len(chunk)))
+                own = rows[done:stop] - first
+            if stop > done:
+                self._chunk(chunk, own, hashes[done:stop])
+            first, done = first + len(chunk), stop
         return hashes
 
-    def _chunk(self, texts: pa.Array, hashes: "NDArray[np.uint64]") -> None:
+    def _chunk(self, texts: pa.Array, rows: "NDArray[np.int64] | None", hashes: "NDArray[np.uint64]") -> None:
         texts = texts.cast(pa.large_string())
         _, offset_bytes, data_bytes = texts.buffers()
-        if not len(texts) or offset_bytes is None:
-            return
         offsets = np.frombuffer(offset_bytes, np.int64, len(texts) + 1, 8 * texts.offset)
         data = np.frombuffer(data_bytes, np.uint8) if data_bytes else np.empty(0, np.uint8)
-        longest = int(np.diff(offsets).max())
+        starts, stops = (offsets[:-1], offsets[1:]) if rows is None else (offsets[rows], offsets[rows + 1])
+        longest = int((stops - starts).max())
         with self._drawing:  # or two threads would draw different keys
             if longest > len(self._keys):
                 self._keys = np.append(self._keys, _random(longest - len(self._keys)))
-        hash_spans(readonly(offsets), readonly(data), readonly(self._keys), hashes)
+        hash_spans(readonly(starts), readonly(stops), readonly(data), readonly(self._keys), hashes)
         np.maximum(hashes, np.uint64(1), out=hashes)
         if texts.null_count:
-            hashes[texts.is_null().to_numpy(zero_copy_only=False)] = ABSENT
+            missing = texts.is_null().to_numpy(zero_copy_only=False)
+            hashes[missing if rows is None else missing[rows]] = ABSENT
 
 
 def mix(columns: "Iterable[NDArray[Any]]") -> "NDArray[np.uint64]":
@@ -85,7 +92,7 @@ def mix(columns: "Iterable[NDArray[Any]]") -> "NDArray[np.uint64]":
     return mixed
 
 
-def number_hashes(hashes: "NDArray[np.uint64]") -> "tuple[NDArray[np.int64], int]":
+def number_hashes(hashes: "NDArray[np.uint64]") -> "tuple[NDArray[np.int32], int]":
     """Return a number for each hash, from 0, the same for the same hash, and how many there are.
 
     Many hashes are numbered part by part, by their first bits, so that the table of each part stays in the cache.
@@ -93,12 +100,12 @@ def number_hashes(hashes: "NDArray[np.uint64]") -> "tuple[NDArray[np.int64], int
     bits = max(len(hashes) // PART, 1).bit_length() - 1
     if not bits:
         numbers, distinct = pd.factorize(hashes)
-        return numbers, len(distinct)
+        return np.asarray(numbers, np.int32), len(distinct)
     part = (hashes >> np.uint64(64 - bits)).astype(np.uint16)
     order = np.argsort(part, kind="stable")
     ends = np.cumsum(np.bincount(part, minlength=1 << bits))
     del part
-    numbers, count, start = np.empty(len(hashes), np.int64), 0, 0
+    numbers, count, start = np.empty(len(hashes), np.int32), 0, 0
     for end in ends.tolist():
         rows = order[start:end]
         codes, distinct = pd.factorize(hashes[rows])

@@ -40,7 +40,7 @@ def compile_sip() -> None:
     _kernels.encode(data, one, one, codes, codes, hashes, offsets, column, codes, 0)
     _kernels.rehash(codes, hashes, 0)
     _kernels.append_texts(data, one, one, column, offsets, column)
-    hash_spans(_read(np.int64), _read(np.uint8), _read(np.uint64), _made(np.uint64, 1))
+    hash_spans(_read(np.int64), _read(np.int64), _read(np.uint8), _read(np.uint64), _made(np.uint64, 1))
 
 
 def compile_streams() -> None:

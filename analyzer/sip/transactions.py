@@ -12,9 +12,10 @@ import pandas as pd
 
 from analyzer.sip.hashing import Hasher, mix, number_hashes
 from analyzer.tables import MESSAGES
+from analyzer.workers import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -51,6 +52,7 @@ class _Followed:
     """One messages table, its columns as hashes, and what is asked of them more than once.
 
     Of a million messages each column of hashes takes 8 MB: none is kept, they are made again where they are needed.
+    Two steps at the most go on at a time, and what they share is not written.
     """
 
     def __init__(self, messages: pd.DataFrame, threads: int) -> None:
@@ -64,19 +66,17 @@ class _Followed:
         self._authorized: Truth = self.request & messages["authorized"].to_numpy()
 
     def _hashes(self, name: str, rows: "NDArray[Any] | None" = None) -> "Hashes":
-        """Return a column as hashes, or some rows of it."""
-        column = self._messages[name]
-        if rows is not None and isinstance(column.dtype, pd.CategoricalDtype):
-            return self._hasher.column(column.take(rows))
-        hashes = self._hasher.column(column)
-        return hashes if rows is None else hashes[rows]
+        """Return a column as hashes, or some rows of it, which ascend."""
+        return self._hasher.column(self._messages[name], rows)
+
+    def _both(self, one: "Callable[[], Any]", other: "Callable[[], Any]") -> "Iterator[Any]":
+        """Yield what two steps return, which go on at the same time if there are threads for it."""
+        return in_threads(lambda step: step(), (one, other), threads=self._threads)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns to fill in."""
         request = self.request
-        # One after the other: what each makes on the way takes 80 MB of a million messages.
-        proofs = self._proof()
-        known, strict, loose, count = self._transactions()
+        proofs, (known, strict, loose, count) = self._both(self._proof, self._transactions)
         asking = request & known
         final, reply, answered = self._answers(asking, strict, loose, count)
         missing = final == 0
@@ -86,7 +86,7 @@ class _Followed:
         rang = asking & _groups(loose[np.isin(self.status, RINGING)], count)[loose]
         repeated = asking & ~_firsts(asking, strict, count)
         del strict, loose
-        pursued, from_server = self._pursued(final), self._from_server(answered)
+        pursued, from_server = self._both(lambda: self._pursued(final), lambda: self._from_server(answered))
         packet = self._messages["packet"].to_numpy()[reply]
         packet[missing] = 0
         return {
@@ -107,13 +107,11 @@ class _Followed:
         """
         known = self._messages["call_id"].notna().to_numpy() | self._messages["branch"].notna().to_numpy()
         loose = mix(self._asked())
-        numbers, count = number_hashes(mix((loose, self._side("destination", "source"))))
-        strict = numbers.astype(np.int32)
-        del numbers
+        strict, count = number_hashes(mix((loose, self._side("destination", "source"))))
         example = np.empty(count, np.int32)
         example[strict] = np.arange(len(strict), dtype=np.int32)
         loose = loose[example]
-        wider = number_hashes(loose)[0].astype(np.int32)
+        wider, _ = number_hashes(loose)
         return known, strict, wider[strict], count
 
     def _asked(self) -> "Iterator[NDArray[Any]]":

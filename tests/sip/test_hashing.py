@@ -16,6 +16,16 @@ def column(texts, dtype):
 
 
 @settings(deadline=None, max_examples=50)
+@given(texts=TEXTS, cut=st.integers(0, 20), dtype=st.sampled_from(["str", "category"]), data=st.data())
+def test_some_rows_have_the_hashes_that_they_have_among_all(texts, cut, dtype, data):
+    hasher = Hasher()
+    parts = pa.chunked_array([pa.array(part, pa.large_string()) for part in (texts[:cut], texts[cut:])])
+    values = pd.Series(pd.array(parts, dtype="str")).astype(dtype)
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, max(len(texts) - 1, 0)), max_size=len(texts)))), np.int64)
+    assert hasher.column(values, rows).tolist() == hasher.column(values)[rows].tolist()
+
+
+@settings(deadline=None, max_examples=50)
 @given(texts=TEXTS, dtype=st.sampled_from(["str", "category"]))
 def test_hashes_are_equal_where_texts_are(texts, dtype):
     hashes = Hasher().column(column(texts, dtype))
@@ -49,7 +59,7 @@ def test_each_hasher_has_keys_of_its_own():
 def test_the_kernel_does_what_it_says():
     offsets, data = np.array([0, 2, 2, 3]), np.frombuffer(b"abc", np.uint8)
     keys, hashes = np.array([2**63 + 1, 5], np.uint64), np.empty(3, np.uint64)
-    _hashing.hash_spans(offsets, data, keys, hashes)
+    _hashing.hash_spans(offsets[:-1], offsets[1:], data, keys, hashes)
     expected = [((2**63 + 1) * 98 + 5 * 99) % 2**64, 0, (2**63 + 1) * 100 % 2**64]
     assert hashes.tolist() == expected
 
