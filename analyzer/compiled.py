@@ -31,7 +31,7 @@ UNUSED_SECONDS = 3600
 """How long a folder beyond these has not been used before it is removed: others may be running."""
 SOURCES = ("engines/*.py", "sip/*.py")
 PREPARED = {
-    "sip": ("analyzer.sip._kernels", "analyzer.sip._words", "analyzer.sip._text", "analyzer.sip._hashing"),
+    "sip": ("analyzer.sip._block", "analyzer.sip._text", "analyzer.sip._hashing"),
     "streams": ("analyzer.sip._stream_kernels",),
 }
 """The groups of kernels of which each is compiled by a process of its own, and their modules."""

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analyzer.engines import ADDRESS_BYTES
 from analyzer.engines import strays as kinds
 from analyzer.grouping import runs
 from analyzer.sip.grammar import NONE
-from analyzer.sip.parts import ADDRESS_BYTES, Coded, Part, assemble
+from analyzer.sip.parts import Coded, Part, assemble
 from analyzer.tables import SOURCES, STRAYS
 
 if TYPE_CHECKING:

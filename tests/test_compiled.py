@@ -21,11 +21,11 @@ ONE_KERNEL = """
 from analyzer.compiled import keep_compiled
 keep_compiled()
 import numpy as np
-from analyzer.sip._kernels import rehash
-slots = np.full(4, -1, np.int32)
-rehash(slots, np.zeros(4, np.uint64), 2)
-assert slots.tolist() == [0, 1, -1, -1]
-print(sum(rehash.stats.cache_hits.values()))
+from analyzer.sip._hashing import hash_spans
+hashes = np.zeros(2, np.uint64)
+hash_spans(np.array([0, 1]), np.array([1, 3]), np.frombuffer(b"abc", np.uint8), np.array([1, 5], np.uint64), hashes)
+assert hashes.tolist() == [98, 99 + 5 * 100]
+print(sum(hash_spans.stats.cache_hits.values()))
 """
 TORN = """
 import os, sys
@@ -45,7 +45,7 @@ run("whole")
 run("whole")
 for size in (0, 1, 40, 0.5, 0.99):
     for ending in (".nbi", ".nbc"):
-        (path,) = Path({cache!r}).rglob("*rehash*" + ending)
+        (path,) = Path({cache!r}).rglob("*hash_spans*" + ending)
         os.truncate(path, size if isinstance(size, int) else int(path.stat().st_size * size))
         run(f"{{size}} {{ending}}")
         run(f"{{size}} {{ending}}")
@@ -130,9 +130,9 @@ def test_a_torn_cache_is_made_again(tmp_path):
 
 
 def test_a_full_disk_or_a_folder_that_goes_is_no_trouble(tmp_path):
-    lost = ONE_KERNEL.replace("slots =", f"import shutil; shutil.rmtree({str(tmp_path)!r})\nslots =", 1)
+    lost = ONE_KERNEL.replace("hashes =", f"import shutil; shutil.rmtree({str(tmp_path)!r})\nhashes =", 1)
     lost = lost.replace("import shutil", f"import os; open({str(tmp_path)!r} + '-file', 'w'); import shutil")
-    lost = lost.replace("\nslots =", f"\nos.rename({str(tmp_path)!r} + '-file', {str(tmp_path)!r})\nslots =", 1)
+    lost = lost.replace("\nhashes =", f"\nos.rename({str(tmp_path)!r} + '-file', {str(tmp_path)!r})\nhashes =", 1)
     assert told(lost, XDG_CACHE_HOME=str(tmp_path)) == "0"
 
 
@@ -148,17 +148,16 @@ def test_another_process_compiles_once_what_reading_needs_with_no_modules_of_the
     code = f"""
 import pathlib
 from analyzer import read_messages
-from analyzer.sip import _hashing, _kernels, _stream_kernels
+from analyzer.sip import _block, _hashing, _stream_kernels, _text
 from analyzer.engines import Segments
 from analyzer.sip.streams import Streams
 messages = read_messages({str(ROOT / "captures" / "svwar-svcrack.pcapng")!r})
 assert len(messages)
 Streams().finish()
-used = [_kernels.split, _kernels.encode, _kernels.rehash, _kernels.append_texts, _stream_kernels.run]
-used.append(_hashing.hash_spans)
+used = [_block.write_columns, _text.append_texts, _hashing.hash_spans, _stream_kernels.run]
 print([sum(kernel.stats.cache_misses.values()) for kernel in used], [len(kernel.signatures) for kernel in used])
 """
-    assert told(code, XDG_CACHE_HOME=str(cache)) == "[0, 0, 0, 0, 0, 0] [1, 1, 1, 1, 1, 1]"
+    assert told(code, XDG_CACHE_HOME=str(cache)) == "[0, 0, 0, 0] [1, 1, 1, 1]"
 
 
 def test_a_process_that_cannot_be_started_is_no_trouble(tmp_path):
@@ -179,14 +178,18 @@ ENCODED = """
 import numpy as np
 import numba
 from analyzer import compiled
-from analyzer.sip import _kernels
+from analyzer.sip._words import RECENT, encode
+
+@compiled.kernel
+def run(data, starts, lengths, codes, slots, hashes, places, recent, store):
+    return encode(data, starts, lengths, codes, slots, hashes, places, recent, store, 0, 0)
+
 data = np.frombuffer(b"one two one " + 40 * b"-", np.uint8)
 starts, lengths, codes = np.array([0, 4, 8]), np.full(3, 3), np.zeros(3, np.int32)
-slots, hashes, offsets = np.full(8, -1, np.int32), np.zeros(4, np.uint64), np.zeros(5, np.int64)
-recent = np.full(_kernels.RECENT, -1, np.int32)
-store = np.zeros(99, np.uint8)
-count = _kernels.encode(data, starts, lengths, codes, slots, hashes, offsets, store, recent, 0)
-assert (count, codes.tolist()) == (2, [0, 1, 0])
+slots, hashes, places = np.full(8, -1, np.int32), np.zeros(4, np.uint64), np.zeros((4, 2), np.int64)
+recent, store = np.full(RECENT, -1, np.int32), np.zeros(99, np.uint8)
+found = run(data, starts, lengths, codes, slots, hashes, places, recent, store)
+assert (found, codes.tolist(), places[:2].tolist()) == ((2, 6), [0, 1, 0], [[0, 3], [3, 3]])
 print(compiled._leaves_parts())
 """
 OTHER_NUMBAS = {
@@ -230,9 +233,9 @@ import sys
 from analyzer import compiled
 {before}
 compiled.spare_algebra()
-from analyzer.sip._kernels import rehash
+from analyzer.sip._hashing import hash_spans
 import numpy as np
-rehash(np.full(4, -1, np.int32), np.zeros(4, np.uint64), 2)
+hash_spans(np.zeros(1, int), np.ones(1, int), np.ones(1, np.uint8), np.ones(1, np.uint64), np.zeros(1, np.uint64))
 print("scipy.linalg" in sys.modules)
 import scipy.linalg.cython_blas
 import scipy.sparse.csgraph

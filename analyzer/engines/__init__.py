@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 UDP, TCP, WS = 0, 1, 2
 TRANSPORTS = ("udp", "tcp", "ws")
 """The word for each code of `Packets.transport`."""
+ADDRESS_BYTES = 16
+"""An address takes so many bytes, in `Packets.source` and wherever it is kept."""
 
 
 class Anomaly(NamedTuple):

@@ -12,7 +12,7 @@ spares numba's look for a negative one.
 
 import numpy as np
 
-from analyzer.compiled import kernel, part
+from analyzer.compiled import part
 from analyzer.sip._body import measure_body, read_sdp
 from analyzer.sip._findings import flag, put, quote
 from analyzer.sip._layout import ITEMS, USED, write_layout
@@ -36,10 +36,9 @@ from analyzer.sip._scan import (
     skip_word,
     trim_end,
 )
-from analyzer.sip._text import FOLD, HIGH, append_texts, check_utf8, mark_high
+from analyzer.sip._text import FOLD, HIGH, check_utf8, mark_high
 from analyzer.sip._values import read_uri, read_values
 from analyzer.sip._wide import WIDE, index_of_odd, index_of_other
-from analyzer.sip._words import RECENT, encode, rehash
 from analyzer.sip.grammar import (
     BY_MIDDLE,
     COMPACT_TABLE,
@@ -56,8 +55,6 @@ from analyzer.sip.grammar import (
     Number,
     Reason,
 )
-
-__all__ = ["RECENT", "append_texts", "encode", "rehash", "split"]
 
 
 @part
@@ -293,7 +290,7 @@ def split_message(
         flag(numbers, row, Reason.CONTROL_CHARACTER)
 
 
-@kernel
+@part
 def split(
     data: np.ndarray,
     begin: np.ndarray,

@@ -12,8 +12,8 @@ from analyzer.compiled import part
 from analyzer.sip._scan import COLON, COMMA, QUESTION, SPACE, TAB, copy_apart, same
 from analyzer.sip.grammar import ELLIPSIS, MAX_GAP, MAX_LAYOUT_NAMES, MAX_NAME
 
-USED, ITEM, ITEM_END, ITEMS = 0, 1, 2, 3
-"""What the layout's pen remembers: bytes written, the last item's start and end, and how many items there are."""
+USED, ITEM, ITEM_END, ITEMS, PEN = 0, 1, 2, 3, 4
+"""What the layout's pen remembers: bytes written, the last item's start and end, how many items; and its length."""
 
 
 @part

@@ -111,8 +111,8 @@ def write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: i
     return used
 
 
-@kernel
-def append_texts(
+@part
+def append(
     data: np.ndarray,
     starts: np.ndarray,
     lengths: np.ndarray,
@@ -135,3 +135,16 @@ def append_texts(
             used += length
         offsets[row + 1] = used
     return int(used)
+
+
+@kernel
+def append_texts(
+    data: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    odd: np.ndarray,
+    offsets: np.ndarray,
+    out: np.ndarray,
+) -> int:
+    """Do what append() does, for spans of any bytes."""
+    return append(data, starts, lengths, odd, offsets, out)

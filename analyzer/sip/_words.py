@@ -8,7 +8,7 @@ As in _kernels.py, a function takes arrays and numbers, raises nothing, and read
 
 import numpy as np
 
-from analyzer.compiled import kernel, part
+from analyzer.compiled import part
 from analyzer.sip._scan import agree, copy_apart
 from analyzer.sip._wide import load8
 from analyzer.sip.grammar import NONE
@@ -43,13 +43,12 @@ def hash_bytes(data: np.ndarray, start: int, length: int) -> np.uint64:
 
 
 @part
-def holds(data: np.ndarray, start: int, length: int, store: np.ndarray, offsets: np.ndarray, code: int) -> bool:
-    """Say whether the word of that code is data[start:start + length]."""
-    at = offsets[code]
-    return offsets[code + 1] - at == length and agree(data, start, store, at, length)
+def holds(data: np.ndarray, start: int, length: int, store: np.ndarray, place: np.ndarray) -> bool:
+    """Say whether the word at that place of store is data[start:start + length]."""
+    return place[1] == length and agree(data, start, store, place[0], length)
 
 
-@kernel
+@part
 def encode(
     data: np.ndarray,
     starts: np.ndarray,
@@ -57,27 +56,28 @@ def encode(
     codes: np.ndarray,
     slots: np.ndarray,
     hashes: np.ndarray,
-    offsets: np.ndarray,
-    store: np.ndarray,
+    places: np.ndarray,
     recent: np.ndarray,
+    store: np.ndarray,
     count: int,
-) -> int:
-    """Write the code of each span's bytes, NONE for an empty one; return how many words there are now.
+    used: int,
+) -> tuple[int, int]:
+    """Write the code of each span's bytes, NONE for an empty one; return how many words, and bytes of store, there are.
 
-    codes: int32, shape (n,). slots: int32, a power of two of them, NONE where free; hashes: uint64; offsets: int64;
-    store: uint8, the bytes of word k at offsets[k]:offsets[k + 1]. All have room for n more words.
+    codes: int32, shape (n,). slots: int32, a power of two of them, NONE where free; hashes: uint64; places: int64,
+    shape (words, 2), where in store a word begins, and its length. All have room for n more words, store for theirs.
     recent: int32, RECENT of them, codes of long words that were met before, NONE where there is none.
     A word that finds no place within MAX_PROBES gets a new code each time, so that no input is slow.
     """
     mask = np.uint64(len(slots) - 1)
-    for row in range(len(starts)):
+    for row in range(len(codes)):
         start, length = starts[row], lengths[row]
         if length <= 0:
             codes[row] = NONE
             continue
         near = (length + np.int64(data[np.uint64(start + length - 1)])) & (len(recent) - 1)
         code = int(recent[near])
-        if length >= LONG and code != NONE and holds(data, start, length, store, offsets, code):
+        if length >= LONG and code != NONE and holds(data, start, length, store, places[code]):
             codes[row] = code
             continue
         key = hash_bytes(data, start, length)
@@ -88,31 +88,19 @@ def encode(
             if code == NONE:
                 slots[slot] = count
                 break
-            if hashes[code] == key and holds(data, start, length, store, offsets, code):
+            if hashes[code] == key and holds(data, start, length, store, places[code]):
                 break
             code = NONE
             slot = (slot + 1) & np.int64(mask)
         if code == NONE:
             code = count
             hashes[code] = key
-            end = offsets[code]
-            copy_apart(data, start, length, store, end)
-            offsets[code + 1] = end + length
+            copy_apart(data, start, length, store, used)
+            places[code, 0] = used
+            places[code, 1] = length
+            used += length
             count += 1
         codes[row] = code
         if length >= LONG:
             recent[near] = code
-    return count
-
-
-@kernel
-def rehash(slots: np.ndarray, hashes: np.ndarray, count: int) -> None:
-    """Fill empty slots (see encode) with the first count words, as far as they find a place."""
-    mask = len(slots) - 1
-    for code in range(count):
-        slot = np.int64(hashes[code] & np.uint64(mask))
-        for _ in range(MAX_PROBES):
-            if slots[slot] == NONE:
-                slots[slot] = code
-                break
-            slot = (slot + 1) & mask
+    return count, used

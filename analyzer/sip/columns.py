@@ -1,20 +1,27 @@
 """Columns of text, filled chunk by chunk from spans of bytes, without a Python object per row."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analyzer.sip import _kernels
-from analyzer.sip.grammar import NONE
+from analyzer.engines import ADDRESS_BYTES
+from analyzer.sip._block import ESCAPED, STATE, STORE_ROOM, TEXT_ROOM, Block
+from analyzer.sip._layout import PEN
+from analyzer.sip._text import append_texts
+from analyzer.sip._words import RECENT
+from analyzer.sip.grammar import LAYOUT_BYTES, NONE, Evidence, Field, Header, Number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 TEXT_DTYPE = pd.StringDtype(na_value=np.nan)
-_ESCAPED = 4
-"""How many bytes at most one byte becomes as text: `\\xNN`."""
+_LITTLE, _PART = 4096, 8
+"""The room for words, and for the text of each column, at first: so many bytes, and this part of the messages' own."""
 
 
 def readonly(array: "NDArray[Any]") -> "NDArray[Any]":
@@ -49,99 +56,87 @@ def word_array(codes: "NDArray[np.int32]", words: pa.Array) -> "pd.Categorical[A
     return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories), validate=False)
 
 
-def _grow(array: "NDArray[Any]", used: int, needed: int) -> "NDArray[Any]":
-    """Return array with room for needed elements: itself, or a larger one with the used ones copied."""
-    if needed <= len(array):
-        return array
-    larger = np.empty(max(needed, 2 * len(array)), array.dtype)
-    larger[:used] = array[:used]
-    return larger
-
-
-class Texts:
-    """A column of text that seldom repeats: the bytes of all rows, one after the other (Arrow's large_string)."""
-
-    def __init__(self, rows: int) -> None:
-        """Make room for rows."""
-        self._offsets = np.zeros(rows + 1, np.int64)
-        self._data = np.empty(1024, np.uint8)
-        self._rows = 0
-
-    def append(
-        self,
-        data: "NDArray[np.uint8]",
-        starts: "NDArray[np.int64]",
-        lengths: "NDArray[np.int64]",
-        odd: "NDArray[np.uint8]",
-        bound: int,
-    ) -> None:
-        """Append a row for each span; bound is at least the bytes of all of them together."""
-        used = int(self._offsets[self._rows])
-        self._data = _grow(self._data, used, used + bound * _ESCAPED)
-        stop = self._rows + len(starts)
-        _kernels.append_texts(data, starts, lengths, odd, self._offsets[self._rows : stop + 1], self._data)
-        self._rows = stop
-
-    def arrow(self) -> pa.Array:
-        """Return the column, missing where a span was empty, with no more memory than it takes."""
-        return arrow_texts(self._offsets, self._data[: self._offsets[-1]].copy())
-
-
+@dataclass(frozen=True)
 class Words:
     """A column of text that repeats: a code per row, and each distinct word once."""
 
-    def __init__(self, rows: int) -> None:
-        """Make room for rows."""
-        self.codes: NDArray[np.int32] = np.empty(rows, np.int32)
-        """The code of each row; NONE where the span was empty."""
-        self._rows = 0
-        self._count = 0
-        self._slots = np.full(64, NONE, np.int32)
-        self._hashes = np.empty(32, np.uint64)
-        self._recent = np.full(_kernels.RECENT, NONE, np.int32)
-        self._offsets = np.zeros(33, np.int64)
-        self._store = np.empty(1024, np.uint8)
-
-    def append(
-        self, data: "NDArray[np.uint8]", starts: "NDArray[np.int64]", lengths: "NDArray[np.int64]", bound: int
-    ) -> None:
-        """Append a row for each span; bound is at least the bytes of all of them together."""
-        self._reserve(self._count + len(starts), bound)
-        stop = self._rows + len(starts)
-        self._count = _kernels.encode(
-            data, starts, lengths, self.codes[self._rows : stop],
-            self._slots, self._hashes, self._offsets, self._store, self._recent, self._count,
-        )  # fmt: skip
-        self._rows = stop
+    codes: "NDArray[np.int32]"
+    """The code of each row; NONE where there is no word."""
+    places: "NDArray[np.int64]"
+    """Shape (n, 2): where the bytes of each word are in store: start and length."""
+    store: "NDArray[np.uint8]"
 
     @property
     def count(self) -> int:
         """How many distinct words there are."""
-        return self._count
-
-    def packed(self, width: int) -> pa.Array:
-        """Return the distinct words as they were on the wire, by code; each has width bytes."""
-        data = pa.py_buffer(self._store[: self._count * width].copy())
-        return pa.Array.from_buffers(pa.binary(width), self._count, [None, data])
+        return len(self.places)
 
     def arrow(self) -> pa.Array:
         """Return the distinct words as text, by code; two that were written differently may be the same text."""
-        texts = Texts(self._count)
-        starts = self._offsets[: self._count]
-        lengths = np.diff(self._offsets[: self._count + 1])
-        odd = np.ones(self._count, np.uint8)
-        texts.append(readonly(self._store), starts, lengths, odd, int(self._offsets[self._count]))
-        return texts.arrow()
+        return texts_of(self.store, self.places)
 
-    def _reserve(self, words: int, bound: int) -> None:
-        used = int(self._offsets[self._count])
-        self._store = _grow(self._store, used, used + bound)
-        if words > len(self._hashes):
-            self._hashes = _grow(self._hashes, self._count, words)
-            self._offsets = _grow(self._offsets, self._count + 1, len(self._hashes) + 1)
-        if 2 * words > len(self._slots):
-            self._slots = np.full(1 << (2 * words - 1).bit_length(), NONE, np.int32)
-            _kernels.rehash(self._slots, self._hashes, self._count)
+    def addresses(self) -> pa.Array:
+        """Return the distinct words, which are addresses as Packets has them, in the byte order of the network."""
+        at = self.places[:, :1] + np.arange(ADDRESS_BYTES)
+        octets = self.store[at].view(np.uint64).astype(">u8").view(np.uint8)
+        return pa.Array.from_buffers(pa.binary(ADDRESS_BYTES), self.count, [None, pa.py_buffer(octets)])
+
+
+def texts_of(data: "NDArray[np.uint8]", places: "NDArray[np.int64]") -> pa.Array:
+    """Return the text at each place, shape (n, 2), start and length in data; missing where there is none."""
+    starts, lengths = np.ascontiguousarray(places.T)
+    offsets = np.zeros(len(places) + 1, np.int64)
+    out = np.empty(ESCAPED * int(lengths.sum()), np.uint8)
+    used = append_texts(readonly(data), starts, lengths, np.ones(len(places), np.uint8), offsets, out)
+    return arrow_texts(offsets, out[:used].copy())
+
+
+def make_block(fields: "Sequence[Field]", texts: "Sequence[Field]", rows: int, chunk: int, text_bytes: int) -> "Block":
+    """Return a Block for so many messages of text_bytes in all, that many at a time.
+
+    fields are those of which the words are wanted, texts those of which the text is.
+    """
+    words, chunk = len(fields) + 3, min(rows, chunk)
+    layout = np.empty(chunk * LAYOUT_BYTES, np.uint8)
+    return Block(
+        state=np.zeros(STATE, np.int64),
+        word_fields=np.array(fields, np.int64),
+        text_fields=np.array(texts, np.int64),
+        starts=np.empty((len(Field), chunk), np.int64),
+        lengths=np.empty((len(Field), chunk), np.int64),
+        odd=np.empty(chunk, np.uint8),
+        chunk_numbers=np.empty((len(Number), chunk), np.int64),
+        chunk_quoted=np.empty((len(Evidence), chunk, 2), np.int64),
+        layout=layout,
+        layout_read=readonly(layout),
+        spans=np.empty((2, chunk), np.int64),
+        values=np.empty((2, len(Header)), np.int64),
+        pen=np.empty(PEN, np.int64),
+        numbers=np.empty((len(Number), rows), np.int64),
+        flawed=np.empty(rows, np.int64),
+        quoted=np.empty((len(Evidence), rows, 2), np.int64),
+        codes=np.empty((words, rows), np.int32),
+        counts=np.zeros(words, np.int64),
+        slots=np.full((words, 1 << max(2 * rows - 1, 1).bit_length()), NONE, np.int32),
+        hashes=np.empty((words, rows), np.uint64),
+        places=np.empty((words, rows, 2), np.int64),
+        recent=np.full((words, RECENT), NONE, np.int32),
+        store=np.empty(_LITTLE + text_bytes // _PART, np.uint8),
+        offsets=np.zeros((len(texts), rows + 1), np.int64),
+        texts=np.empty((len(texts), _LITTLE + text_bytes // _PART), np.uint8),
+    )
+
+
+def with_room(block: "Block") -> "Block":
+    """Return a block with the room that its state says is needed."""
+    store, texts = block.store, block.texts
+    if (needed := int(block.state[STORE_ROOM])) > len(store):
+        store = np.empty(max(needed, 2 * len(store)), np.uint8)
+        store[: len(block.store)] = block.store
+    if (needed := int(block.state[TEXT_ROOM])) > texts.shape[1]:
+        texts = np.empty((len(texts), max(needed, 2 * texts.shape[1])), np.uint8)
+        texts[:, : block.texts.shape[1]] = block.texts
+    return block._replace(store=store, texts=texts)
 
 
 def pair(first: Words, second: Words) -> tuple["NDArray[np.int32]", pa.Array, pa.Array]:

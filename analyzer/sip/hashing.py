@@ -99,8 +99,8 @@ def number_hashes(hashes: "NDArray[np.uint64]") -> "tuple[NDArray[np.int32], int
     """
     bits = max(len(hashes) // PART, 1).bit_length() - 1
     if not bits:
-        numbers, distinct = pd.factorize(hashes)
-        return np.asarray(numbers, np.int32), len(distinct)
+        codes, distinct = pd.factorize(hashes)
+        return codes.astype(np.int32), len(distinct)
     part = (hashes >> np.uint64(64 - bits)).astype(np.uint16)
     order = np.argsort(part, kind="stable")
     ends = np.cumsum(np.bincount(part, minlength=1 << bits))

@@ -1,7 +1,6 @@
 """Packets to the messages table and the anomalies table."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,20 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer.engines import TRANSPORTS
-from analyzer.sip import _kernels
-from analyzer.sip.columns import Texts, Words, pair, readonly, word_array
+from analyzer.sip._block import FLAWED, write_columns
+from analyzer.sip.columns import Words, arrow_texts, make_block, pair, readonly, texts_of, with_room, word_array
 from analyzer.sip.grammar import (
-    LAYOUT_BYTES,
     MANDATORY,
     NONE,
     REASONS,
     Evidence,
     Field,
-    Header,
     Number,
     Reason,
 )
-from analyzer.sip.parts import ADDRESS_BYTES, Coded, Column, Part, assemble, narrow
+from analyzer.sip.parts import Coded, Column, Part, assemble, narrow
 from analyzer.tables import ANOMALIES, MESSAGES
 
 if TYPE_CHECKING:
@@ -47,8 +44,8 @@ WORDS = {
     "sdp_session": Field.SDP_SESSION,
 }
 """The columns of text that repeats, and the field that each shows."""
-PARTS = (Field.SDP_NAME, Field.SDP_ADDRESS, Field.MEDIA_ADDRESS, Field.MEDIA_PORT)
-"""The fields that make up sdp_origin and media."""
+WORD_FIELDS = (*WORDS.values(), Field.SDP_NAME, Field.SDP_ADDRESS, Field.MEDIA_ADDRESS, Field.MEDIA_PORT)
+"""The fields of which the words are found: those, and what makes up sdp_origin and media."""
 TEXTS = {
     "uri": Field.URI,
     "from_tag": Field.FROM_TAG,
@@ -64,8 +61,6 @@ CHUNK_ROWS = 1000
 """How many messages are split at a time: few enough to be in the processor's cache when their text is copied.
 
 A power of two would map the fields of a message to the same few lines of that cache."""
-CHUNK_BYTES = 4 << 20
-"""How many bytes of messages are split at a time, so that no buffer is larger than a few times that beforehand."""
 
 
 def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -89,7 +84,7 @@ def parse_part(packets: "Packets", *, capture: str) -> tuple[Part, Part]:
     if not len(packets):
         return Part(capture), Part(capture)
     _check(packets)
-    split = _split(packets)
+    split = _Split(packets)
     return Part(capture, len(packets), _messages(packets, split)), _anomalies(packets, capture, split)
 
 
@@ -108,81 +103,53 @@ def merge(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-@dataclass
-class _Split:
-    """What the kernels found in all messages."""
-
-    numbers: "NDArray[np.int64]"
-    words: dict[Field, Words]
-    texts: dict[Field, Texts]
-    layout: Words
-    flawed: list["NDArray[np.int64]"] = field(default_factory=list)
-    """The rows with anomalies, chunk by chunk."""
-    quoted: list["NDArray[np.int64]"] = field(default_factory=list)
-    """What their anomalies quote: shape (Evidence, rows, 2)."""
-
-
 def _check(packets: "Packets") -> None:
     stop = packets.start + packets.length
     if len(packets) and (packets.start.min() < 0 or packets.length.min() < 0 or stop.max() > len(packets.data)):
         raise ValueError("a packet's payload is not within the data of its block")
 
 
-def _split(packets: "Packets") -> _Split:
-    """Run the kernels over the packets, chunk by chunk."""
-    rows = len(packets)
-    found = _Split(
-        np.empty((len(Number), rows), np.int64),
-        {name: Words(rows) for name in (*WORDS.values(), *PARTS)},
-        {name: Texts(rows) for name in TEXTS.values()},
-        Words(rows),
-    )
-    data = readonly(packets.data)
-    for first, stop in _chunks(packets.length):
-        _split_chunk(packets, data, first, stop, found)
-    return found
+class _Split:
+    """What the kernel found in all messages."""
+
+    def __init__(self, packets: "Packets") -> None:
+        """Run it, again if there was too little room."""
+        begin, length, missing = (
+            readonly(column.astype(np.int64, copy=False)) for column in (packets.start, packets.length, packets.missing)
+        )
+        addresses = (readonly(readonly(column).reshape(-1).view(np.uint8)) for column in _ends(packets))
+        given = (readonly(packets.data), begin, length, missing, *addresses)
+        block = make_block(WORD_FIELDS, tuple(TEXTS.values()), len(packets), CHUNK_ROWS, int(length.sum()))
+        while write_columns(*given, block) < len(packets):
+            block = with_room(block)
+        self._block = block
+        self.numbers = block.numbers
+        flawed = int(block.state[FLAWED])
+        self.flawed, self.quoted = block.flawed[:flawed], block.quoted[:, :flawed]
+        """The rows with anomalies, and what their anomalies quote: shape (Evidence, rows, 2)."""
+
+    def words(self, field: Field) -> Words:
+        """Return a column of words."""
+        return self._words(WORD_FIELDS.index(field))
+
+    def other_words(self) -> tuple[Words, Words, Words]:
+        """Return the layouts, and the addresses of the sources and of the destinations."""
+        layout, source, destination = (self._words(len(WORD_FIELDS) + column) for column in range(3))
+        return layout, source, destination
+
+    def text(self, name: str) -> pa.Array:
+        """Return a column of text, with no more memory than it takes."""
+        column = list(TEXTS).index(name)
+        offsets = self._block.offsets[column].copy()
+        return arrow_texts(offsets, self._block.texts[column, : offsets[-1]].copy())
+
+    def _words(self, column: int) -> Words:
+        block = self._block
+        return Words(block.codes[column], block.places[column, : block.counts[column]], block.store)
 
 
-def _chunks(lengths: "NDArray[np.int64]") -> Iterator[tuple[int, int]]:
-    """Yield first and stop of chunks of at most CHUNK_ROWS messages and, unless it is a single one, CHUNK_BYTES."""
-    ends = np.cumsum(lengths)
-    first, begun = 0, 0
-    while first < len(ends):
-        fitting = int(np.searchsorted(ends, begun + CHUNK_BYTES, "right"))
-        stop = max(first + 1, min(first + CHUNK_ROWS, fitting))
-        yield first, stop
-        first, begun = stop, int(ends[stop - 1])
-
-
-def _split_chunk(packets: "Packets", data: "NDArray[np.uint8]", first: int, stop: int, found: _Split) -> None:
-    """Split the messages of packets[first:stop], and append them to the columns."""
-    rows = stop - first
-    begin, length, missing = (
-        readonly(column[first:stop].astype(np.int64, copy=False))
-        for column in (packets.start, packets.length, packets.missing)
-    )
-    starts = np.empty((len(Field), rows), np.int64)
-    lengths = np.full((len(Field), rows), NONE)
-    odd = np.zeros(rows, np.uint8)
-    numbers = np.full((len(Number), rows), NONE)
-    quoted = np.empty((len(Evidence), rows, 2), np.int64)
-    layout = np.empty(rows * LAYOUT_BYTES, np.uint8)
-    layout_spans = np.empty((2, rows), np.int64)
-    used = _kernels.split(
-        data, begin, length, missing, starts, lengths, odd, numbers, quoted, layout, layout_spans[0], layout_spans[1],
-        np.empty((2, len(Header)), np.int64), np.empty(4, np.int64),
-    )  # fmt: skip
-    bound = int(length.sum())
-    for name, words in found.words.items():
-        words.append(data, starts[name], lengths[name], bound)
-    for name, texts in found.texts.items():
-        texts.append(data, starts[name], lengths[name], odd, bound)
-    found.layout.append(readonly(layout), layout_spans[0], layout_spans[1], used)
-    found.numbers[:, first:stop] = numbers
-    flawed = np.flatnonzero(numbers[Number.ANOMALIES])
-    if len(flawed):
-        found.flawed.append(flawed + first)
-        found.quoted.append(quoted[:, flawed])
+def _ends(packets: "Packets") -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]":
+    return packets.source, packets.destination
 
 
 # --- the messages table
@@ -191,27 +158,28 @@ def _split_chunk(packets: "Packets", data: "NDArray[np.uint8]", first: int, stop
 def _messages(packets: "Packets", split: _Split) -> dict[str, Column]:
     """Return the columns of the messages table as far as the packets tell."""
     numbers = split.numbers
+    layout, source, destination = split.other_words()
     columns: dict[str, Column] = {
         "time": packets.time.astype(np.int64),
         "packet": narrow(packets.number),
         "transport": Coded(packets.transport.astype(np.int8), pa.array(TRANSPORTS, _TEXT)),
-        "source": _addresses(packets.source),
+        "source": Coded(narrow(source.codes), source.addresses()),
         "source_port": packets.source_port.astype(np.uint16),
-        "destination": _addresses(packets.destination),
+        "destination": Coded(narrow(destination.codes), destination.addresses()),
         "destination_port": packets.destination_port.astype(np.uint16),
         "ttl": packets.ttl.astype(np.uint8),
         "status": narrow(numbers[Number.STATUS]),
         "cseq": narrow(numbers[Number.CSEQ]),
         "expires": narrow(numbers[Number.EXPIRES]),
         "authorized": numbers[Number.AUTHORIZED] == 1,
-        "layout": _coded(split.layout),
-        "sdp_origin": _origins(split.words),
-        "media": _media(split.words),
+        "layout": _coded(layout),
+        "sdp_origin": _origins(split),
+        "media": _media(split),
         "body_bytes": narrow(numbers[Number.BODY_BYTES]),
         "message_bytes": narrow(numbers[Number.MESSAGE_BYTES]),
     }
-    columns.update({name: _coded(split.words[field]) for name, field in WORDS.items()})
-    columns.update({name: split.texts[field].arrow() for name, field in TEXTS.items()})
+    columns.update({name: _coded(split.words(field)) for name, field in WORDS.items()})
+    columns.update({name: split.text(name) for name in TEXTS})
     return columns
 
 
@@ -220,26 +188,16 @@ def _coded(words: Words) -> Coded:
     return Coded(narrow(words.codes), words.arrow())
 
 
-def _addresses(halves: "NDArray[np.uint64]") -> Coded:
-    """Return addresses, shape (n, 2), as the bytes of each distinct one."""
-    rows = len(halves)
-    words = Words(rows)
-    data = readonly(halves.astype(">u8").reshape(-1).view(np.uint8))
-    starts, lengths = np.arange(0, len(data), ADDRESS_BYTES), np.full(rows, ADDRESS_BYTES, np.int64)
-    words.append(data, starts, lengths, len(data))
-    return Coded(narrow(words.codes), words.packed(ADDRESS_BYTES))
-
-
-def _origins(words: dict[Field, Words]) -> Coded:
+def _origins(split: _Split) -> Coded:
     """Return 'user address' of the SDP o= line; the one that is there if only one is."""
-    codes, user, address = pair(words[Field.SDP_NAME], words[Field.SDP_ADDRESS])
+    codes, user, address = pair(split.words(Field.SDP_NAME), split.words(Field.SDP_ADDRESS))
     both = pc.binary_join_element_wise(user, address, pa.scalar(" ", _TEXT))
     return _paired(codes, pc.coalesce(both, user, address))
 
 
-def _media(words: dict[Field, Words]) -> Coded:
+def _media(split: _Split) -> Coded:
     """Return 'address:port' of the first SDP m= line, an IPv6 address in brackets; missing if either is."""
-    codes, address, port = pair(words[Field.MEDIA_ADDRESS], words[Field.MEDIA_PORT])
+    codes, address, port = pair(split.words(Field.MEDIA_ADDRESS), split.words(Field.MEDIA_PORT))
     opening, closing, nothing = (pa.scalar(mark, _TEXT) for mark in ("[", "]", ""))
     bracketed = pc.binary_join_element_wise(opening, address, closing, nothing)
     host = pc.if_else(pc.match_substring(address, ":"), bracketed, address)
@@ -270,11 +228,10 @@ def _merge_words(parts: "list[pd.Series[Any]]") -> "pd.Categorical[Any]":
 
 def _anomalies(packets: "Packets", capture: str, split: _Split) -> Part:
     """Return a row for each thing that is wrong with a message, in the order of the packets."""
-    if not split.flawed:
+    rows, quoted = split.flawed, split.quoted
+    if not len(rows):
         return Part(capture)
-    rows = np.concatenate(split.flawed)
     numbers = split.numbers[:, rows]
-    quoted = np.concatenate(split.quoted, axis=1)
     at, details = [], []
     for reason in Reason:
         having = np.flatnonzero(numbers[Number.ANOMALIES] & (1 << reason))
@@ -338,7 +295,7 @@ def _details(
 ) -> pa.Array:
     """Return the particulars of one reason as Arrow text; numbers and quoted have a column for each of rows."""
     if reason in QUOTES:
-        return _quotations(packets.data, quoted[QUOTES[reason]])
+        return texts_of(packets.data, quoted[QUOTES[reason]])
     if reason in LISTS:
         number, names = LISTS[reason]
         return _listed(numbers[number], names)
@@ -352,14 +309,6 @@ def _details(
     if reason in sentences:
         return _sentence(*sentences[reason])
     return pa.nulls(len(rows), _TEXT)
-
-
-def _quotations(data: "NDArray[np.uint8]", spans: "NDArray[np.int64]") -> pa.Array:
-    """Return the text of spans, shape (n, 2): starts and lengths in data."""
-    texts = Texts(len(spans))
-    starts, lengths = np.ascontiguousarray(spans.T)
-    texts.append(readonly(data), starts, lengths, np.ones(len(spans), np.uint8), int(lengths.sum()))
-    return texts.arrow()
 
 
 def _listed(masks: "NDArray[np.int64]", names: Sequence[str]) -> pa.Array:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analyzer.engines import ADDRESS_BYTES
 from analyzer.sip.columns import text_array
 from analyzer.sip.grammar import NONE
 from analyzer.tables import COLUMNS, FLAG, NUMBER, SHARE, TEXT, TIME, WORD, Table
@@ -17,7 +18,6 @@ from analyzer.tables import COLUMNS, FLAG, NUMBER, SHARE, TEXT, TIME, WORD, Tabl
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ADDRESS_BYTES = 16
 _MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
 """What stands before an IPv4 address in its 128 bits (RFC 4291 2.5.5.2)."""
 _TEXT = pa.large_string()

@@ -27,20 +27,15 @@ def main(group: str) -> None:
 
 def compile_sip() -> None:
     """Compile what splits messages, collects their text and hashes columns, by doing so with none."""
-    from analyzer.sip import _kernels
+    from analyzer.sip._block import write_columns
     from analyzer.sip._hashing import hash_spans
+    from analyzer.sip._text import append_texts
+    from analyzer.sip.columns import make_block
 
-    data, span, spans = _read(np.uint8), _read(np.int64), _made(np.int64, 2)
-    one, column = _made(np.int64, 1), _made(np.uint8, 1)
-    _kernels.split(
-        data, span, span, span, spans, spans, column, spans, _made(np.int64, 3), column, one, one,
-        _made(np.int64, 2), np.zeros(4, np.int64),
-    )  # fmt: skip
-    codes, hashes, offsets = _made(np.int32, 1), _made(np.uint64, 1), np.zeros(1, np.int64)
-    _kernels.encode(data, one, one, codes, codes, hashes, offsets, column, codes, 0)
-    _kernels.rehash(codes, hashes, 0)
-    _kernels.append_texts(data, one, one, column, offsets, column)
-    hash_spans(_read(np.int64), _read(np.int64), _read(np.uint8), _read(np.uint64), _made(np.uint64, 1))
+    data, span, one, column = _read(np.uint8), _read(np.int64), _made(np.int64, 1), _made(np.uint8, 1)
+    write_columns(data, span, span, span, data, data, make_block((), (), 0, 0, 0))
+    append_texts(data, one, one, column, np.zeros(1, np.int64), column)
+    hash_spans(span, span, data, _read(np.uint64), _made(np.uint64, 1))
 
 
 def compile_streams() -> None:

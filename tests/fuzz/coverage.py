@@ -52,7 +52,7 @@ def try_sip(data):
     """Take the bytes for one datagram; of every eighth, make tables too."""
     packets = checks.datagrams([data])
     if len(data) % 8:
-        parser._split(packets)
+        parser._Split(packets)
     else:
         checks.parse_all([packets])
 

@@ -8,7 +8,7 @@ from again import run_again
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.sip import _kernels
+from analyzer.sip import _kernels, _text, _words
 from analyzer.sip.columns import readonly
 from analyzer.sip.grammar import LAYOUT_BYTES, NONE, Evidence, Field, Header, Number, Reason
 
@@ -91,6 +91,16 @@ def _wrapping_numbers():
         yield
 
 
+@numba.njit
+def split_all(*given):
+    return _kernels.split(*given)
+
+
+@numba.njit
+def encode_all(*given):
+    return _words.encode(*given)
+
+
 def split(payloads, padding=b"", missing=0):
     """Run the split kernel, and return what it found as naive Messages."""
     data = padding + b"".join(payload + padding for payload in payloads)
@@ -101,7 +111,7 @@ def split(payloads, padding=b"", missing=0):
     numbers, odd = np.full((len(Number), rows), NONE), np.zeros(rows, np.uint8)
     quoted = np.zeros((len(Evidence), rows, 2), np.int64)
     layout, layout_spans = np.zeros(rows * LAYOUT_BYTES, np.uint8), np.zeros((2, rows), np.int64)
-    used = _kernels.split(
+    used = split_all(
         readonly(np.frombuffer(data, np.uint8)), readonly(begin), readonly(length), readonly(np.full(rows, missing)),
         starts, lengths, odd, numbers, quoted, layout, layout_spans[0], layout_spans[1],
         np.zeros((2, len(Header)), np.int64), np.zeros(4, np.int64),
@@ -192,24 +202,23 @@ def test_encode(spans, chunk):
 
 
 def run_encode(spans, chunk, slots=None):
-    """Encode spans, chunk by chunk, into tables that are rehashed in between; return codes and words."""
+    """Encode spans, chunk by chunk; return codes and words."""
     data = b"".join(spans)
     lengths = np.array([len(span) for span in spans], np.int64)
     starts = np.cumsum([0, *lengths])[:-1].astype(np.int64)
     room = len(spans)
-    hashes, offsets = np.zeros(room, np.uint64), np.zeros(room + 1, np.int64)
+    hashes, places = np.zeros(room, np.uint64), np.zeros((room, 2), np.int64)
     store, codes = np.zeros(len(data), np.uint8), np.zeros(room, np.int32)
-    count, recent = 0, np.full(_kernels.RECENT, NONE, np.int32)
+    count, used, recent = 0, 0, np.full(_words.RECENT, NONE, np.int32)
+    slots = np.full(64, NONE, np.int32) if slots is None else slots
     for first in range(0, room, chunk):
         part = slice(first, first + chunk)
-        table = np.full(64 if first % 2 else 128, NONE, np.int32) if slots is None else slots
-        if slots is None:
-            _kernels.rehash(table, hashes, count)
-        count = _kernels.encode(
+        count, used = encode_all(
             readonly(np.frombuffer(data, np.uint8)), starts[part], lengths[part], codes[part],
-            table, hashes, offsets, store, recent, count,
+            slots, hashes, places, recent, store, count, used,
         )  # fmt: skip
-    words = [store[offsets[k] : offsets[k + 1]].tobytes() for k in range(count)]
+    words = [store[start : start + length].tobytes() for start, length in places[:count]]
+    assert used == sum(map(len, words))
     return codes.tolist(), words
 
 
@@ -236,7 +245,7 @@ def test_append_texts(spans, padding):
     plain = [span.isascii() and not set(b"\r\n") & set(span) for span in spans]
     odd = np.array([0 if is_plain and row % 2 else 1 for row, is_plain in enumerate(plain)], np.uint8)
     offsets, out = np.zeros(len(spans) + 1, np.int64), np.zeros(4 * len(data), np.uint8)
-    used = _kernels.append_texts(readonly(np.frombuffer(data, np.uint8)), starts, lengths, odd, offsets, out)
+    used = _text.append_texts(readonly(np.frombuffer(data, np.uint8)), starts, lengths, odd, offsets, out)
 
     assert used == offsets[-1]
     assert [out[offsets[k] : offsets[k + 1]].tobytes().decode() for k in range(len(spans))] == list(
@@ -250,9 +259,7 @@ if CHECKED:
         one = np.zeros(1, np.int64)
         data = readonly(np.zeros(4, np.uint8))
         with pytest.raises(IndexError):
-            _kernels.append_texts(
-                data, one, one + 9, np.zeros(1, np.uint8), np.zeros(2, np.int64), np.zeros(9, np.uint8)
-            )
+            _text.append_texts(data, one, one + 9, np.zeros(1, np.uint8), np.zeros(2, np.int64), np.zeros(9, np.uint8))
 
 else:
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from needs import corpus
 from sip.payloads import packets
 
+from analyzer.sip import columns, parser
 from analyzer.sip.grammar import MEANINGS, REASONS, Reason
 from analyzer.sip.parser import CHUNK_ROWS, merge, parse
 from analyzer.tables import ANOMALIES, MESSAGES
@@ -386,6 +387,22 @@ def test_chunks_do_not_show():
     assert messages["call_id"].tolist() == [f"{k}@192.0.2.1" for k in range(2500)]
     assert messages["user_agent"].tolist() == [f"Phone/{k % 7}" for k in range(2500)]
     assert messages["user_agent"].cat.categories.tolist() == [f"Phone/{k}" for k in range(7)]
+
+
+@pytest.mark.parametrize("room", [0, 300])
+def test_room_that_runs_out_does_not_show(room, monkeypatch):
+    payloads = [
+        REQUEST.replace(b"Phone/1.0", b"Phone/%d" % k * (k % 40)).replace(b"1@", b"\xff%d@" % k * (k % 9))
+        for k in range(2 * CHUNK_ROWS + 100)
+    ]
+    whole = parse(packets(payloads), capture="x")
+    monkeypatch.setattr(columns, "_LITTLE", room)
+    monkeypatch.setattr(columns, "_PART", 10**9)
+    given = []
+    monkeypatch.setattr(parser, "with_room", lambda block: given.append(block) or columns.with_room(block))
+    for table, expected in zip(parse(packets(payloads), capture="x"), whole, strict=True):
+        pd.testing.assert_frame_equal(table, expected)
+    assert len(given) >= 2
 
 
 def test_words_that_differ_on_the_wire_only_are_one_category():
