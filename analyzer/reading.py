@@ -235,9 +235,11 @@ def _read_alone(path: Path, engine: str, keylog: str | Path | None, most_bytes: 
 def save_memory() -> None:
     """Have this process give large pieces of memory back as soon as they are free; best called before anything heavy.
 
-    The C library, and the allocator that comes with pyarrow, would keep them for what might come.
+    The C library, and the allocator that comes with pyarrow, would keep them for what might come. Numpy's library of
+    linear algebra, which nothing here needs, starts no threads: they would be busy with waiting.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_apart(LARGE_BYTES)
 
 

@@ -17,12 +17,16 @@ def arrow_columns(frame: "pd.DataFrame") -> Iterator[pa.Array | pa.ChunkedArray]
         yield _array(frame[name], _list_type(frame[name]))
 
 
-def arrow_slices(frame: "pd.DataFrame", rows: int) -> Iterator[pa.Table]:
-    """Yield frame as Arrow tables of one schema, each of at most so many rows; at least one."""
-    kinds = {name: _list_type(frame[name]) for name in frame.columns}
-    for start in range(0, max(len(frame), 1), rows):
-        part = frame.iloc[start : start + rows]
-        yield pa.table({str(name): _array(part[name], kind) for name, kind in kinds.items()})
+class Slices:
+    """A frame of which each slice can be had as an Arrow table of one schema, in any thread."""
+
+    def __init__(self, frame: "pd.DataFrame") -> None:
+        """Look at every column once: threads may not look for one at the same time."""
+        self._columns = {str(name): (frame[name], _list_type(frame[name])) for name in frame.columns}
+
+    def table(self, start: int, stop: int) -> pa.Table:
+        """Return the rows from start on and before stop."""
+        return pa.table({name: _array(values.iloc[start:stop], kind) for name, (values, kind) in self._columns.items()})
 
 
 def _list_type(values: "pd.Series[Any]") -> pa.DataType | None:

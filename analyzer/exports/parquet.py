@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analyzer.exports.arrow import arrow_slices
+from analyzer.exports.arrow import Slices
 from analyzer.exports.rowgroups import RowGroups
 from analyzer.memory import give_back_free, keep_apart
 from analyzer.workers import count_processors, in_threads
@@ -38,17 +38,18 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     groups = RowGroups(file)
     keep_apart(LARGE_BYTES)
     # pyarrow writes a file in one thread; but row groups can be encoded apart.
-    encode = partial(_encode, options=options)
-    for group in in_threads(encode, arrow_slices(frame, ROWS), threads=min(count_processors(), MOST_THREADS)):
+    encode = partial(_encode, Slices(frame), options=options)
+    starts = range(0, max(len(frame), 1), ROWS)
+    for group in in_threads(encode, starts, threads=min(count_processors(), MOST_THREADS)):
         groups.append(group)
         give_back_free()  # of each group Arrow leaves as much free as its bytes are
     groups.finish()
 
 
-def _encode(table: pa.Table, options: dict[str, list[str]]) -> pa.Buffer:
-    """Return table as a Parquet file with one row group."""
+def _encode(slices: Slices, start: int, *, options: dict[str, list[str]]) -> pa.Buffer:
+    """Return the rows from start on as a Parquet file with one row group."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", compression_level=LEVEL, **options)
+    pq.write_table(slices.table(start, start + ROWS), sink, compression="zstd", compression_level=LEVEL, **options)
     return sink.getvalue()
 
 
