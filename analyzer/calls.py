@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analyzer.engines import strays as kinds
-from analyzer.sip.parts import Part, assemble
+from analyzer.sip.assembly import assemble
+from analyzer.sip.parts import Part
 from analyzer.strays import coded_addresses
 from analyzer.tables import CALLS, FLOWS
 

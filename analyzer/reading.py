@@ -2,12 +2,14 @@
 
 import gc
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +36,8 @@ LARGE_BYTES = 4_000_000
 """Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
 COLLECTED = 50_000, 20, 50
 """How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
+HANDED_OVER_SECONDS = 0.0005
+"""How long a thread that imports keeps the interpreter from the others: they need it for a moment, but often."""
 Captures = str | Path | Iterable[str | Path]
 
 
@@ -102,10 +106,9 @@ def read_captures(  # noqa: PLR0913
     The arguments are those of analyze(), and so is what it raises.
     """
     from analyzer.capture import find_captures
-    from analyzer.tools import load_signatures
 
     paths = find_captures(captures, foreign=engine in READERS_OF_ANYTHING)
-    known = load_signatures(*signatures)
+    load = _begin_loading(signatures)
     decode = _decoder(engine, keylog, most_bytes)
     tallies = [_Tally(path) for path in paths]
     watch = _Watch(tallies, progress)
@@ -118,11 +121,41 @@ def read_captures(  # noqa: PLR0913
             for tally in tallies:
                 _read_capture(tally, decode, parsers, watch)
     several = count_threads(threads)
+    known = load()
     reading = _assemble(tallies)
     _give_back()
     messages = _explain(reading.messages, known, several)
     _give_back()
     return replace(reading, messages=messages)
+
+
+def _begin_loading(files: Sequence[str | Path]) -> "Callable[[], Signatures]":
+    """Return what returns the signatures, and has pandas imported, once all is read.
+
+    Files of them are read at once, so that what is wrong with them is said before. Else both go on beside the reading.
+    """
+    from analyzer.tools import load_signatures
+
+    if files or "pandas" in sys.modules:
+        known = load_signatures(*files)
+        return lambda: known
+    pool = ThreadPoolExecutor(1, "loader")
+    future = pool.submit(_load_beside)
+    pool.shutdown(wait=False)
+    return future.result
+
+
+def _load_beside() -> "Signatures":
+    """Import pandas, and return the built-in signatures; hand the interpreter over to those who read often enough."""
+    from analyzer.tools import load_signatures
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(HANDED_OVER_SECONDS)
+    try:
+        import_module("pandas")
+        return load_signatures()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _explain(messages: "pd.DataFrame", known: "Signatures", threads: int) -> "pd.DataFrame":
@@ -144,7 +177,7 @@ def _assemble(tallies: "Sequence[_Tally]") -> Reading:
     import pandas as pd
 
     from analyzer.calls import flows_part, flows_table
-    from analyzer.sip.parts import assemble
+    from analyzer.sip.assembly import assemble
     from analyzer.strays import stray_part, strays_table
     from analyzer.tables import ANOMALIES, CAPTURES, FATES, MESSAGES
 

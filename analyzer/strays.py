@@ -16,8 +16,9 @@ import pyarrow as pa
 from analyzer.engines import ADDRESS_BYTES
 from analyzer.engines import strays as kinds
 from analyzer.grouping import runs
+from analyzer.sip.assembly import assemble
 from analyzer.sip.grammar import NONE
-from analyzer.sip.parts import Coded, Part, assemble
+from analyzer.sip.parts import Coded, Part
 from analyzer.tables import SOURCES, STRAYS
 
 if TYPE_CHECKING:

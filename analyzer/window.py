@@ -14,11 +14,10 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.engines import ADDRESS_BYTES
+from analyzer.sip.assembly import assemble, merge, text_array
 from analyzer.sip.blocks import parse_pieces
-from analyzer.sip.columns import text_array
 from analyzer.sip.grammar import NONE
-from analyzer.sip.parser import merge
-from analyzer.sip.parts import Coded, Part, assemble
+from analyzer.sip.parts import Coded, Part
 from analyzer.tables import ANOMALIES, MESSAGES
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ STEPS = {
     "decode": ("analyzer.engines.native:read_packets",),
     "streams": ("analyzer.sip.streams:Streams.add", "analyzer.sip.streams:Streams.finish"),
     "parse": ("analyzer.sip.parser:parse_part",),
-    "merge": ("analyzer.sip.parts:assemble",),
+    "merge": ("analyzer.sip.assembly:assemble",),
     "recognise": ("analyzer.tools:recognise",),
     "follow": ("analyzer.sip.transactions:follow",),
     "detect": (

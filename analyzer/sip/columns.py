@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from analyzer.engines import ADDRESS_BYTES
-from analyzer.sip._block import ESCAPED, STATE, STORE_ROOM, TEXT_ROOM, Block
+from analyzer.sip._block import ESCAPED, OTHERS, STATE, STORE_ROOM, TEXT_ROOM, Block
 from analyzer.sip._layout import PEN
 from analyzer.sip._text import append_texts
 from analyzer.sip._words import RECENT
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TEXT_DTYPE = pd.StringDtype(na_value=np.nan)
 _LITTLE, _PART = 4096, 8
 """The room for words, and for the text of each column, at first: so many bytes, and this part of the messages' own."""
 
@@ -38,22 +36,6 @@ def arrow_texts(offsets: "NDArray[np.int64]", data: "NDArray[np.uint8]") -> pa.A
     valid = pa.py_buffer(np.packbits(present, bitorder="little")) if nulls else None
     buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data[: offsets[-1]])]
     return pa.Array.from_buffers(pa.large_string(), len(present), buffers, null_count=nulls)
-
-
-def text_array(texts: "pa.Array | pa.ChunkedArray") -> pd.api.extensions.ExtensionArray:
-    """Return Arrow text as an array of dtype str, without a copy."""
-    array: pd.api.extensions.ExtensionArray = TEXT_DTYPE.__from_arrow__(texts)  # type: ignore[attr-defined]
-    return array
-
-
-def word_array(codes: "NDArray[np.int32]", words: pa.Array) -> "pd.Categorical[Any]":
-    """Return the categorical of codes, NONE for missing; words may hold the same text twice."""
-    distinct = words.dictionary_encode()
-    if len(distinct.dictionary) < len(words):
-        to_distinct = np.append(distinct.indices.to_numpy(), NONE).astype(np.int32)
-        codes = to_distinct[codes]
-    categories = pd.Index(text_array(distinct.dictionary))
-    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories), validate=False)
 
 
 @dataclass(frozen=True)
@@ -96,8 +78,9 @@ def make_block(fields: "Sequence[Field]", texts: "Sequence[Field]", rows: int, c
 
     fields are those of which the words are wanted, texts those of which the text is.
     """
-    words, chunk = len(fields) + 3, min(rows, chunk)
+    words, chunk = len(fields) + OTHERS, min(rows, chunk)
     layout = np.empty(chunk * LAYOUT_BYTES, np.uint8)
+    store = np.empty(_LITTLE + text_bytes // _PART, np.uint8)
     return Block(
         state=np.zeros(STATE, np.int64),
         word_fields=np.array(fields, np.int64),
@@ -121,7 +104,8 @@ def make_block(fields: "Sequence[Field]", texts: "Sequence[Field]", rows: int, c
         hashes=np.empty((words, rows), np.uint64),
         places=np.empty((words, rows, 2), np.int64),
         recent=np.full((words, RECENT), NONE, np.int32),
-        store=np.empty(_LITTLE + text_bytes // _PART, np.uint8),
+        store=store,
+        store_read=readonly(store),
         offsets=np.zeros((len(texts), rows + 1), np.int64),
         texts=np.empty((len(texts), _LITTLE + text_bytes // _PART), np.uint8),
     )
@@ -136,19 +120,4 @@ def with_room(block: "Block") -> "Block":
     if (needed := int(block.state[TEXT_ROOM])) > texts.shape[1]:
         texts = np.empty((len(texts), max(needed, 2 * texts.shape[1])), np.uint8)
         texts[:, : block.texts.shape[1]] = block.texts
-    return block._replace(store=store, texts=texts)
-
-
-def pair(first: Words, second: Words) -> tuple["NDArray[np.int32]", pa.Array, pa.Array]:
-    """Return a code per row for what two columns hold together, and the distinct pairs by code, null for missing."""
-    if not first.count and not second.count:
-        return np.zeros(len(first.codes), np.int32), pa.nulls(1, pa.large_string()), pa.nulls(1, pa.large_string())
-    width = second.count + 1
-    both = (first.codes.astype(np.int64) + 1) * width + (second.codes + 1)
-    codes, distinct = pd.factorize(both)
-    left, right = distinct // width - 1, distinct % width - 1
-    return (
-        codes.astype(np.int32),
-        first.arrow().take(pa.array(left, mask=left < 0)),
-        second.arrow().take(pa.array(right, mask=right < 0)),
-    )
+    return block._replace(store=store, store_read=readonly(store), texts=texts)

@@ -4,26 +4,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer.engines import TRANSPORTS
-from analyzer.sip._block import FLAWED, write_columns
-from analyzer.sip.columns import Words, arrow_texts, make_block, pair, readonly, texts_of, with_room, word_array
+from analyzer.sip._block import DESTINATION, FLAWED, LAYOUT, MEDIA, ORIGIN, SOURCE, write_columns
+from analyzer.sip.columns import Words, arrow_texts, make_block, readonly, texts_of, with_room
 from analyzer.sip.grammar import (
     MANDATORY,
-    NONE,
     REASONS,
     Evidence,
     Field,
     Number,
     Reason,
 )
-from analyzer.sip.parts import Coded, Column, Part, assemble, narrow
+from analyzer.sip.parts import Coded, Column, Part, narrow
 from analyzer.tables import ANOMALIES, MESSAGES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from analyzer.engines import Anomaly, Packets
@@ -44,8 +43,7 @@ WORDS = {
     "sdp_session": Field.SDP_SESSION,
 }
 """The columns of text that repeats, and the field that each shows."""
-WORD_FIELDS = (*WORDS.values(), Field.SDP_NAME, Field.SDP_ADDRESS, Field.MEDIA_ADDRESS, Field.MEDIA_PORT)
-"""The fields of which the words are found: those, and what makes up sdp_origin and media."""
+WORD_FIELDS = tuple(WORDS.values())
 TEXTS = {
     "uri": Field.URI,
     "from_tag": Field.FROM_TAG,
@@ -57,13 +55,15 @@ TEXTS = {
 }
 """The columns of text that seldom repeats, and the field that each shows."""
 _TEXT = pa.large_string()
+_TRANSPORTS = arrow_texts(np.cumsum([0, *map(len, TRANSPORTS)]), np.frombuffer("".join(TRANSPORTS).encode(), np.uint8))
+"""Those words as Arrow has them; pa.array() would look for pandas first."""
 CHUNK_ROWS = 1000
 """How many messages are split at a time: few enough to be in the processor's cache when their text is copied.
 
 A power of two would map the fields of a message to the same few lines of that cache."""
 
 
-def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def parse(packets: "Packets", *, capture: str) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Return the messages table, a row per packet, and the anomalies table of these packets (RFC 3261).
 
     Each packet is one datagram; what follows its first message is an anomaly (18.3). The columns that later steps
@@ -72,6 +72,8 @@ def parse(packets: "Packets", *, capture: str) -> tuple[pd.DataFrame, pd.DataFra
 
     Raises ValueError if a row of packets points outside of its data.
     """
+    from analyzer.sip.assembly import assemble
+
     messages, anomalies = parse_part(packets, capture=capture)
     return assemble(MESSAGES, [messages]), assemble(ANOMALIES, [anomalies])
 
@@ -86,21 +88,6 @@ def parse_part(packets: "Packets", *, capture: str) -> tuple[Part, Part]:
     _check(packets)
     split = _Split(packets)
     return Part(capture, len(packets), _messages(packets, split)), _anomalies(packets, capture, split)
-
-
-def merge(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return tables with the same columns and dtypes, one below the other, with the categories of all.
-
-    Categories are in the order in which they first appear. The time is linear in rows plus categories.
-    """
-    if len(tables) == 1:
-        return tables[0]
-    columns: dict[str, Any] = {}
-    for name in tables[0].columns:
-        parts = [table[name] for table in tables]
-        is_word = isinstance(parts[0].dtype, pd.CategoricalDtype)
-        columns[name] = _merge_words(parts) if is_word else pd.concat(parts, ignore_index=True).array
-    return pd.DataFrame(columns, copy=False)
 
 
 def _check(packets: "Packets") -> None:
@@ -132,10 +119,9 @@ class _Split:
         """Return a column of words."""
         return self._words(WORD_FIELDS.index(field))
 
-    def other_words(self) -> tuple[Words, Words, Words]:
-        """Return the layouts, and the addresses of the sources and of the destinations."""
-        layout, source, destination = (self._words(len(WORD_FIELDS) + column) for column in range(3))
-        return layout, source, destination
+    def other_words(self, column: int) -> Words:
+        """Return one of the columns LAYOUT to DESTINATION."""
+        return self._words(len(WORD_FIELDS) + column)
 
     def text(self, name: str) -> pa.Array:
         """Return a column of text, with no more memory than it takes."""
@@ -158,23 +144,22 @@ def _ends(packets: "Packets") -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]"
 def _messages(packets: "Packets", split: _Split) -> dict[str, Column]:
     """Return the columns of the messages table as far as the packets tell."""
     numbers = split.numbers
-    layout, source, destination = split.other_words()
     columns: dict[str, Column] = {
         "time": packets.time.astype(np.int64),
         "packet": narrow(packets.number),
-        "transport": Coded(packets.transport.astype(np.int8), pa.array(TRANSPORTS, _TEXT)),
-        "source": Coded(narrow(source.codes), source.addresses()),
+        "transport": Coded(packets.transport.astype(np.int8), _TRANSPORTS),
+        "source": _addresses(split.other_words(SOURCE)),
         "source_port": packets.source_port.astype(np.uint16),
-        "destination": Coded(narrow(destination.codes), destination.addresses()),
+        "destination": _addresses(split.other_words(DESTINATION)),
         "destination_port": packets.destination_port.astype(np.uint16),
         "ttl": packets.ttl.astype(np.uint8),
         "status": narrow(numbers[Number.STATUS]),
         "cseq": narrow(numbers[Number.CSEQ]),
         "expires": narrow(numbers[Number.EXPIRES]),
         "authorized": numbers[Number.AUTHORIZED] == 1,
-        "layout": _coded(layout),
-        "sdp_origin": _origins(split),
-        "media": _media(split),
+        "layout": _coded(split.other_words(LAYOUT)),
+        "sdp_origin": _coded(split.other_words(ORIGIN)),
+        "media": _coded(split.other_words(MEDIA)),
         "body_bytes": narrow(numbers[Number.BODY_BYTES]),
         "message_bytes": narrow(numbers[Number.MESSAGE_BYTES]),
     }
@@ -188,39 +173,9 @@ def _coded(words: Words) -> Coded:
     return Coded(narrow(words.codes), words.arrow())
 
 
-def _origins(split: _Split) -> Coded:
-    """Return 'user address' of the SDP o= line; the one that is there if only one is."""
-    codes, user, address = pair(split.words(Field.SDP_NAME), split.words(Field.SDP_ADDRESS))
-    both = pc.binary_join_element_wise(user, address, pa.scalar(" ", _TEXT))
-    return _paired(codes, pc.coalesce(both, user, address))
-
-
-def _media(split: _Split) -> Coded:
-    """Return 'address:port' of the first SDP m= line, an IPv6 address in brackets; missing if either is."""
-    codes, address, port = pair(split.words(Field.MEDIA_ADDRESS), split.words(Field.MEDIA_PORT))
-    opening, closing, nothing = (pa.scalar(mark, _TEXT) for mark in ("[", "]", ""))
-    bracketed = pc.binary_join_element_wise(opening, address, closing, nothing)
-    host = pc.if_else(pc.match_substring(address, ":"), bracketed, address)
-    return _paired(codes, pc.binary_join_element_wise(host, port, pa.scalar(":", _TEXT)))
-
-
-def _paired(codes: "NDArray[np.int32]", texts: pa.Array) -> Coded:
-    """Return codes into texts, missing where a text is."""
-    kept = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
-    renumbered = np.full(len(texts) + 1, NONE, np.int32)
-    renumbered[kept] = np.arange(len(kept))
-    return Coded(narrow(renumbered[codes]), texts.drop_null())
-
-
-def _merge_words(parts: "list[pd.Series[Any]]") -> "pd.Categorical[Any]":
-    """Return categorical columns, one below the other."""
-    dictionaries = [pa.array(part.cat.categories, pa.large_string()) for part in parts]
-    shifts = np.cumsum([0, *map(len, dictionaries)])
-    codes = [
-        np.where(part.cat.codes.to_numpy() < 0, NONE, part.cat.codes.to_numpy().astype(np.int32) + shift)
-        for part, shift in zip(parts, shifts, strict=False)
-    ]
-    return word_array(np.concatenate(codes).astype(np.int32), pa.concat_arrays(dictionaries))
+def _addresses(words: Words) -> Coded:
+    """Return addresses, their codes narrow."""
+    return Coded(narrow(words.codes), words.addresses())
 
 
 # --- the anomalies table

@@ -16,7 +16,7 @@ from pyarrow.dataset import dataset
 
 from analyzer.errors import StoreError
 from analyzer.reading import Progress, Reading, count_threads
-from analyzer.sip.parts import categorical
+from analyzer.sip.assembly import categorical
 from analyzer.store import FORMAT, explain_format
 from analyzer.store.records import Entry, Record, load
 from analyzer.store.schema import DAY_OF, DERIVED, NANOSECOND, STORED, from_arrow, schema_of

@@ -13,8 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyzer.sip.columns import text_array
-from analyzer.sip.parts import categorical, nothing
+from analyzer.sip.assembly import categorical, nothing, text_array
 from analyzer.tables import (
     ANOMALIES,
     ATTACKS,

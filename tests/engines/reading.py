@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analyzer.engines import ENGINES
-from analyzer.sip.parser import merge, parse
+from analyzer.sip.assembly import merge
+from analyzer.sip.parser import parse
 from analyzer.sip.streams import Streams
 
 

@@ -7,7 +7,8 @@ import pytest
 from needs import CORPUS, corpus
 
 from analyzer.engines import ENGINES
-from analyzer.sip.parser import merge, parse
+from analyzer.sip.assembly import merge
+from analyzer.sip.parser import parse
 
 CAPTURES = sorted(str(path.relative_to(CORPUS)).removesuffix(".sip.tsv") for path in CORPUS.glob("*/*.sip.tsv"))
 COLUMNS = {

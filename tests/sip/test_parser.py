@@ -9,8 +9,9 @@ from needs import corpus
 from sip.payloads import packets
 
 from analyzer.sip import columns, parser
+from analyzer.sip.assembly import merge
 from analyzer.sip.grammar import MEANINGS, REASONS, Reason
-from analyzer.sip.parser import CHUNK_ROWS, merge, parse
+from analyzer.sip.parser import CHUNK_ROWS, parse
 from analyzer.tables import ANOMALIES, MESSAGES
 
 REQUEST = b"""INVITE sip:9011442037690000@192.0.2.9 SIP/2.0

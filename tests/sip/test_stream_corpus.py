@@ -11,7 +11,8 @@ from needs import CORPUS, corpus
 from sip.segments import ACK, CLIENT, START, message, segments
 
 from analyzer.engines import ENGINES
-from analyzer.sip.parser import merge, parse
+from analyzer.sip.assembly import merge
+from analyzer.sip.parser import parse
 from analyzer.sip.streams import Streams
 
 # --- the ground truth of the corpus

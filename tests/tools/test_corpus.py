@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from analyzer.engines.native import read_packets
-from analyzer.sip.parser import merge, parse
+from analyzer.sip.assembly import merge
+from analyzer.sip.parser import parse
 from analyzer.tools import load_signatures, recognise
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -10,7 +10,8 @@ from scenarios import INNOCENT, make
 from scenarios.wire import write_capture
 
 from analyzer.engines.native import read_packets
-from analyzer.sip.parser import merge, parse
+from analyzer.sip.assembly import merge
+from analyzer.sip.parser import parse
 from analyzer.tools import contradictions, load_signatures, recognise, writers
 from analyzer.tools.handwriting import COLUMNS
 from analyzer.tools.signatures import WRITERS

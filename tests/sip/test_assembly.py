@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from analyzer.sip.parts import Coded, Part, assemble
+from analyzer.sip.assembly import assemble
+from analyzer.sip.parts import Coded, Part
 from analyzer.tables import MESSAGES
 
 WORDS = ["INVITE", "OPTIONS", "REGISTER"]
