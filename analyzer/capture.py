@@ -6,6 +6,7 @@ import os
 import re
 import select
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,6 +32,10 @@ BLOCK_BYTES = 8 << 20
 """How many bytes the native engine decodes at a time; as many blocks as there are threads wait in memory, and two.
 
 Memory below 32 MiB is taken and given back without the system: two thirds of its share of the time was that."""
+_HELD_HERE = 2
+"""How many hold a buffer that only a list holds, and the one who asks."""
+_MOST_BUFFERS = 4
+"""How many are kept for later: as many as there are blocks between the one that is read and the one that is parsed."""
 LARGEST_PACKET = MOST_BLOCK_BYTES
 """A packet, or a block of pcapng, that says it has more bytes is damaged."""
 USUAL_PACKET = 262_144
@@ -84,6 +89,8 @@ class Blocks:
         self._file = file
         self._block_bytes = max(block_bytes, 1)
         self._eager = eager
+        self._buffers: list[NDArray[uint8]] = []
+        """Those of blocks, to be used again when no view of them is left."""
 
     def count_rest(self, used: int) -> int | None:
         """Return how many bytes there are beyond used bytes of data; None while that is not known."""
@@ -104,15 +111,13 @@ class Blocks:
 
     def advance(self, used: int) -> None:
         """Drop the first used bytes of data and read on; without any to drop, make the block larger."""
-        import numpy as np
-
         rest = self.data[used:]
         wanted = self._block_bytes if used or not len(rest) else 2 * len(rest)
         wanted = max(wanted, len(rest) + 1, self._block_bytes if self._eager else 0)
         ahead = 0 if self.size is None else self.size - self.offset - used
         if ahead > len(rest):  # one byte more than is expected shows the end
             wanted = min(wanted, ahead + 1)
-        block = np.empty(wanted, np.uint8)
+        block = self._make_buffer(wanted)
         block[: len(rest)] = rest
         filled = len(rest)
         while filled < wanted:
@@ -125,6 +130,22 @@ class Blocks:
                 break
         self.data = block[:filled]
         self.offset += used
+
+    def _make_buffer(self, size: int) -> "NDArray[uint8]":
+        """Return a buffer of that many bytes which nobody holds: an earlier one, or else a new one.
+
+        For a new one, the system has to find and clear memory, which takes half as long as to read the bytes.
+        """
+        import numpy as np
+
+        buffers = self._buffers
+        for place in range(len(buffers)):
+            if len(buffers[place]) >= size and sys.getrefcount(buffers[place]) == _HELD_HERE:
+                return buffers[place][:size]
+        buffer = np.empty(size, np.uint8)
+        if size == self._block_bytes and len(buffers) < _MOST_BUFFERS:
+            buffers.append(buffer)
+        return buffer
 
 
 class Stream:
