@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from analyzer.tables import COLUMNS, LIST
@@ -25,8 +26,20 @@ class Slices:
         self._columns = {str(name): (frame[name], _list_type(frame[name])) for name in frame.columns}
 
     def table(self, start: int, stop: int) -> pa.Table:
-        """Return the rows from start on and before stop."""
-        return pa.table({name: _array(values.iloc[start:stop], kind) for name, (values, kind) in self._columns.items()})
+        """Return the rows from start on and before stop; of words, those that are among them, unless that is most."""
+        return pa.table({name: _slice(values.iloc[start:stop], kind) for name, (values, kind) in self._columns.items()})
+
+
+def _slice(values: "pd.Series[Any]", kind: pa.DataType | None) -> pa.Array | pa.ChunkedArray:
+    if values.dtype != "category" or len(values.cat.categories) <= len(values) // 8:
+        return _array(values, kind)
+    # Each row group has a dictionary of its own: with all words of a long table in each, the time would be quadratic.
+    codes = values.cat.codes.to_numpy()
+    used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(values.cat.categories)))
+    place = np.zeros(len(values.cat.categories) + 1, codes.dtype)
+    place[used] = np.arange(len(used))
+    words = pa.array(values.cat.categories.take(used))
+    return pa.DictionaryArray.from_arrays(pa.array(place[codes], mask=codes < 0), words)
 
 
 def _list_type(values: "pd.Series[Any]") -> pa.DataType | None:
