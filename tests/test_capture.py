@@ -312,6 +312,19 @@ def test_a_block_is_not_overwritten_by_the_next():
     assert (first.tobytes(), blocks.data.tobytes()) == (b"first.", b"second")
 
 
+def test_a_buffer_is_used_again_when_nobody_holds_it():
+    data = bytes(index % 251 for index in range(10_000))
+    blocks, held, places = Blocks(io.BytesIO(data), 100), [], []
+    while not blocks.ended:
+        blocks.advance(len(blocks.data))
+        places.append(blocks.data.__array_interface__["data"][0])
+        if len(places) % 10 == 0:
+            held.append((blocks.offset, blocks.data[3:]))
+    assert len(set(places)) < len(places) // 2
+    assert held
+    assert all(view.tobytes() == data[offset + 3 : offset + 100] for offset, view in held)
+
+
 def test_opened_blocks_begin_with_the_first(tmp_path):
     path = tmp_path / "capture"
     path.write_bytes(PCAP)

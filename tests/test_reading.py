@@ -49,6 +49,26 @@ def test_tables_do_not_depend_on_threads():
         same(read_captures(CAPTURES, threads=threads), alone)
 
 
+NO_PANDAS = """
+import sys
+from pathlib import Path
+from analyzer.engines.native import read_packets
+from analyzer.sip.blocks import in_pieces, parse_pieces
+
+rows = 0
+for pieces in in_pieces(read_packets(Path(sys.argv[1])), lambda packets: None):
+    messages, _ = parse_pieces(pieces, capture="x")
+    rows += messages.rows
+print(rows, "pandas" in sys.modules)
+"""
+
+
+def test_messages_are_parsed_while_pandas_is_imported():
+    capture = CAPTURES / "svwar-svcrack.pcapng"
+    done = subprocess.run([sys.executable, "-c", NO_PANDAS, str(capture)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(read_captures(capture).messages)), "False"]
+
+
 def test_what_became_of_requests_is_kept_whole():
     messages = read_captures(CAPTURES, threads=2).messages
     blank = MESSAGES.conform(messages.loc[:, :"tag_password"], missing=True)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from analyzer.exports.arrow import Slices
 from analyzer.exports.rowgroups import RowGroups
-from analyzer.memory import give_back_free, keep_apart
+from analyzer.memory import give_back_free
 from analyzer.workers import count_processors, in_threads
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ NEAR = 0xFFFF
 """How far apart numbers lie at most that a dictionary serves; ports, statuses and sizes repeat, packets do not."""
 
 
-LARGE_BYTES = 1_000_000
-"""Pieces of memory of so many bytes go back to the system at once: of each group Arrow frees as much as it encodes."""
+TIMES = 16
+"""About how often memory is given back: to look for what is free takes the longer the more memory there is."""
 
 
 def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
@@ -36,13 +36,14 @@ def write_parquet(frame: "pd.DataFrame", file: BinaryIO) -> None:
     repeated = words + [name for name in numbers if _near(frame[name])]
     options = {"use_dictionary": repeated, "write_statistics": numbers + times}
     groups = RowGroups(file)
-    keep_apart(LARGE_BYTES)
     # pyarrow writes a file in one thread; but row groups can be encoded apart.
     encode = partial(_encode, Slices(frame), options=options)
     starts = range(0, max(len(frame), 1), ROWS)
-    for group in in_threads(encode, starts, threads=min(count_processors(), MOST_THREADS)):
+    seldom = max(len(starts) // TIMES, 1)
+    for number, group in enumerate(in_threads(encode, starts, threads=min(count_processors(), MOST_THREADS))):
         groups.append(group)
-        give_back_free()  # of each group Arrow leaves as much free as its bytes are
+        if number % seldom == 0:
+            give_back_free()  # of each group Arrow leaves as much free as its bytes are
     groups.finish()
 
 

@@ -4,6 +4,7 @@ import os
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from factories import messages
 from reports.synthetic import HOSTILE, attacked, hostile
@@ -160,9 +161,20 @@ def test_text_in_several_pieces_is_written_as_one_column(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), frame)
 
 
-def test_parquet_has_real_lists_and_times(tmp_path):
-    import pyarrow.parquet as pq
+def test_a_row_group_has_the_words_of_its_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS", 50)
+    agents = [None if row % 7 == 0 else f"Phone {row // 2}" for row in range(1000)]
+    frame = messages(1000, every="1ms", user_agent=agents)
+    write_table(frame, tmp_path / "t.parquet")
+    back = pd.read_parquet(tmp_path / "t.parquet")["user_agent"]
+    pd.testing.assert_series_equal(back.astype("str"), frame["user_agent"].astype("str"))
+    groups = pq.ParquetFile(tmp_path / "t.parquet")
+    words = [groups.read_row_group(group)["user_agent"].combine_chunks() for group in range(groups.num_row_groups)]
+    assert len(words) == 20
+    assert max(len(column.dictionary) for column in words) <= 26
 
+
+def test_parquet_has_real_lists_and_times(tmp_path):
     write_table(attacked().attacks, tmp_path / "t.parquet")
     schema = pq.read_schema(tmp_path / "t.parquet")
 
