@@ -33,7 +33,7 @@ MOST_THREADS = 8
 BYTES_PER_JOB = {"native": 512 << 20, "scapy": 4 << 20, "pyshark": 1 << 20}
 """How many bytes of captures make another process worth while: it starts in a second, and reads these in some more."""
 LARGE_BYTES = 4_000_000
-"""Pieces of memory of so many bytes are the system's own, if save_memory() was called."""
+"""From how many bytes on a piece of memory is the system's own: smaller ones are used again, which costs less."""
 COLLECTED = 50_000, 20, 50
 """How many objects are made before those in circles are looked for; how often that is before older ones are, too."""
 HANDED_OVER_SECONDS = 0.0005
@@ -265,15 +265,15 @@ def _read_alone(path: Path, engine: str, keylog: str | Path | None, most_bytes: 
     return tally
 
 
-def save_memory() -> None:
-    """Have this process give large pieces of memory back as soon as they are free; best called before anything heavy.
+def save_memory(large_bytes: int = LARGE_BYTES) -> None:
+    """Have this process give pieces of so many bytes back as soon as they are free; best called before anything heavy.
 
     The C library, and the allocator that comes with pyarrow, would keep them for what might come. Numpy's library of
     linear algebra, which nothing here needs, starts no threads: they would be busy with waiting.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    keep_apart(LARGE_BYTES)
+    keep_apart(large_bytes)
 
 
 def collect_seldom() -> None:

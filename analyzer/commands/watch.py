@@ -37,6 +37,8 @@ LOOK_SECONDS = 0.2
 WIDEST = 120
 """Columns beyond which lines are hard to read."""
 DRAW_SECONDS = 1.0
+LARGE_BYTES = 1_000_000
+"""The size from which on memory goes back at once: less than elsewhere, for what is used again grows in months."""
 END_SECONDS = 4.0
 """How long, once it is stopped, what was read is examined still."""
 
@@ -81,7 +83,7 @@ def watch(source: str, as_json: bool, lines: bool, quiet: bool, **options: Any) 
     """
     from analyzer.reading import save_memory
 
-    save_memory()
+    save_memory(LARGE_BYTES)
     said = lines or as_json or quiet or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb"
     with _signals() as stopped:
         live = _open(source, stopped, quiet=quiet, **options)

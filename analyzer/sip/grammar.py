@@ -41,7 +41,7 @@ COMPACT = {
 
 
 class Field(IntEnum):
-    """The parts of a message that the split kernel finds: rows of its arrays of spans."""
+    """The parts of a message that split() finds: rows of its arrays of spans."""
 
     METHOD = 0
     URI = 1
@@ -70,7 +70,7 @@ class Field(IntEnum):
 
 
 class Number(IntEnum):
-    """The numbers that the split kernel finds: rows of its array of numbers; NONE where there is none."""
+    """The numbers that split() finds: rows of its array of numbers; NONE where there is none."""
 
     STATUS = 0
     CSEQ = 1

@@ -102,7 +102,7 @@ def encode_all(*given):
 
 
 def split(payloads, padding=b"", missing=0):
-    """Run the split kernel, and return what it found as naive Messages."""
+    """Run split(), and return what it found as naive Messages."""
     data = padding + b"".join(payload + padding for payload in payloads)
     rows = len(payloads)
     length = np.array([len(payload) for payload in payloads], np.int64)
