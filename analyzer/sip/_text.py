@@ -111,8 +111,7 @@ def write_text(data: np.ndarray, start: int, stop: int, out: np.ndarray, used: i
     return used
 
 
-@part
-def append(
+def _append(
     data: np.ndarray,
     starts: np.ndarray,
     lengths: np.ndarray,
@@ -137,14 +136,5 @@ def append(
     return int(used)
 
 
-@kernel
-def append_texts(
-    data: np.ndarray,
-    starts: np.ndarray,
-    lengths: np.ndarray,
-    odd: np.ndarray,
-    offsets: np.ndarray,
-    out: np.ndarray,
-) -> int:
-    """Do what append() does, for spans of any bytes."""
-    return append(data, starts, lengths, odd, offsets, out)
+append, append_texts = part(_append), kernel(_append)
+"""The same for kernels and for Python."""
