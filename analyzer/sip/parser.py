@@ -104,7 +104,9 @@ class _Split:
         begin, length, missing = (
             readonly(column.astype(np.int64, copy=False)) for column in (packets.start, packets.length, packets.missing)
         )
-        addresses = (readonly(readonly(column).reshape(-1).view(np.uint8)) for column in _ends(packets))
+        addresses = (
+            readonly(readonly(column).reshape(-1).view(np.uint8)) for column in (packets.source, packets.destination)
+        )
         given = (readonly(packets.data), begin, length, missing, *addresses)
         block = make_block(WORD_FIELDS, tuple(TEXTS.values()), len(packets), CHUNK_ROWS, int(length.sum()))
         while write_columns(*given, block) < len(packets):
@@ -132,10 +134,6 @@ class _Split:
     def _words(self, column: int) -> Words:
         block = self._block
         return Words(block.codes[column], block.places[column, : block.counts[column]], block.store)
-
-
-def _ends(packets: "Packets") -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]":
-    return packets.source, packets.destination
 
 
 # --- the messages table
