@@ -21,7 +21,7 @@ class Keyboard:
     def __enter__(self) -> Self:
         """Have keys come one by one and unseen; without a terminal there are none."""
         with suppress(OSError, termios.error), ExitStack() as stack:
-            descriptor = os.open(TERMINAL, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(TERMINAL, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             stack.callback(os.close, descriptor)
             if os.tcgetpgrp(descriptor) == os.getpgrp():  # in the background, asking would stop us
                 self._before = termios.tcgetattr(descriptor)
@@ -49,8 +49,13 @@ class Keyboard:
         ready, _, _ = select.select([] if descriptor is None else [descriptor], [], [], seconds)
         if not ready or descriptor is None:
             return ""
-        try:
-            return os.read(descriptor, 64).decode(errors="replace")
-        except OSError:  # the terminal has gone
+        keys = b""
+        with suppress(OSError):
+            try:
+                keys = os.read(descriptor, 64)
+            except BlockingIOError:  # Ctrl-C has the terminal forget the keys before it, even those it has announced
+                return ""
+        if not keys:  # the terminal has gone
+            os.close(descriptor)
             self._descriptor = None
-            return ""
+        return keys.decode(errors="replace")

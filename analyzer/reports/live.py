@@ -410,13 +410,13 @@ def _common_columns(wide: bool) -> Columns:  # noqa: FBT001
 
 
 def _foot(wish: Wish, width: int, *, keys: bool) -> Text:
-    state = f"by {wish.order}{'' if wish.only == EVERYTHING else f', {quoted(wish.only)} only'}"
-    state += ", paused" if wish.paused else ""
+    state = f"by {wish.order}{'' if wish.only == EVERYTHING else f', {quoted(wish.only)}'}"
+    if not keys:
+        return Text(_cut(f"{wish.table} {state}; Ctrl-C ends", width), "dim")
     other = "sources" if wish.table == "campaigns" else "campaigns"
-    line = (
-        f"s sort  o only  tab {other}  space pause  q quit    {state}" if keys else f"{wish.table} {state}; Ctrl-C ends"
-    )
-    return Text(_cut(line, width), "dim")
+    words = ("s sort", "o only", f"tab {other}", "space resume" if wish.paused else "space pause", "q quit")
+    line = f"{'  '.join(words)}    {state}"
+    return Text(line if len(line) <= width else _cut(f"{' '.join(words)}  {state}", width), "dim")
 
 
 def _cut(text: str, width: int) -> str:

@@ -1,6 +1,7 @@
 """A live capture ends with what a report of the same packets says, whatever pieces it comes in."""
 
 import io
+import itertools
 import threading
 import time
 
@@ -180,3 +181,19 @@ def test_an_empty_view_can_be_drawn():
     _, view = watched(BytesFeed("empty", (CAPTURES / "tollfraud.pcap").read_bytes()[:24]))
     assert draw(view, Wish(), width=80, height=24)
     assert "no campaigns" in summarise(view)
+
+
+def test_eighty_columns_hold_every_state_of_the_screen():
+    from rich.console import Console
+
+    from analyzer.commands.watch import CYCLE, ORDERS, TABLES
+    from analyzer.reports.live import Wish
+
+    _, view = watched(BytesFeed("empty", (CAPTURES / "tollfraud.pcap").read_bytes()[:24]))
+    for table, order, only, paused in itertools.product(TABLES, ORDERS, CYCLE, (False, True)):
+        console = Console(width=80, height=24, record=True, file=io.StringIO())
+        wish = Wish(table=table, order=order, only=only, paused=paused)
+        console.print(draw(view, wish, width=80, height=24, keys=True))
+        (foot,) = [line for line in console.export_text().splitlines() if "q quit" in line]
+        assert foot.rstrip().endswith(f"by {order}" if only == "everything" else f"by {order}, {only}")
+        assert ("resume" in foot) == paused
