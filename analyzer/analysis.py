@@ -240,11 +240,8 @@ def _disguised(sources: "pd.DataFrame", messages: "pd.DataFrame", signatures: Se
     attacking = sources["verdict"] == "attacking"
     if not attacking.any():
         return sources
-    # By codes: whole columns of text are not made for the few that attack.
-    senders = messages["source"].cat.categories.isin(sources.loc[attacking, "source"].astype("str"))
-    codes = messages["source"].cat.codes.to_numpy()
-    rows = (codes >= 0) & senders[codes] & messages["status"].isna().to_numpy()
-    found = contradictions(messages[rows], load_signatures(*signatures))
+    claiming = sources.loc[attacking, "source"].astype("str")
+    found = contradictions(messages, load_signatures(*signatures), sources=claiming)
     if found.empty:
         return sources
     said = found["reason"] + " (packet " + found["packet"].astype("str") + ")"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from analyzer.tools.signatures import Mark, Name, Rule, Signatures, Tool, load_signatures
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
 __all__ = ["Mark", "Name", "Rule", "Signatures", "Tool", "contradictions", "load_signatures", "recognise", "writers"]
@@ -34,8 +36,10 @@ def writers(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "
     return handwriting.writers(messages, signatures)
 
 
-def contradictions(messages: "pd.DataFrame", signatures: Signatures | None = None) -> "pd.DataFrame":
+def contradictions(
+    messages: "pd.DataFrame", signatures: Signatures | None = None, *, sources: "Collection[str] | None" = None
+) -> "pd.DataFrame":
     """Return which sources claim one program and write like another (see analyzer.tools.handwriting)."""
     from analyzer.tools import handwriting
 
-    return handwriting.contradictions(messages, signatures)
+    return handwriting.contradictions(messages, signatures, sources=sources)

@@ -16,6 +16,8 @@ from analyzer.tools.recognition import fits, judge, words
 from analyzer.tools.signatures import WRITERS, Mark, Rule, Signatures, load_signatures
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
 CERTAIN = 0.9
@@ -38,23 +40,20 @@ def writers(messages: pd.DataFrame, signatures: Signatures | None = None) -> "pd
     return pd.Series(words([rule.tool for rule in rules], chosen), index=messages.index, name="writer")
 
 
-def contradictions(messages: pd.DataFrame, signatures: Signatures | None = None) -> pd.DataFrame:
+def contradictions(
+    messages: pd.DataFrame, signatures: Signatures | None = None, *, sources: "Collection[str] | None" = None
+) -> pd.DataFrame:
     """Return which sources claim one program and write like another, as 'claims Cisco IOS, writes like PJSIP'.
 
     Both sides must be certain: the User-Agent is that of a known program, and the handwriting that of another which
     does not write under that name. One row per source and User-Agent, with COLUMNS: `claims` and `writes` name the
     programs, `requests` counts those of the requests looked at that show it, `packet` is the number of the first of
     them in its capture, `reason` says it in words. messages may be any rows of the messages table, such as the
-    requests of attacks; of each source, User-Agent and layout the first SAMPLE requests are looked at.
+    requests of attacks; of each source, User-Agent and layout the first SAMPLE requests are looked at. With sources,
+    only what they sent is looked at.
     """
     signatures = signatures or load_signatures()
-    requests = messages[(messages["status"].isna() & messages["user_agent"].notna()).to_numpy(dtype=bool)]
-    agents = requests["user_agent"].cat.remove_unused_categories()
-    programs, own = _claims(agents.cat.categories, signatures)
-    known = np.asarray(own.any(axis=1), dtype=bool)
-    requests = requests.assign(agent=agents.cat.codes)[known[agents.cat.codes.to_numpy()]]
-    by_hand = ["source", "agent", "layout"]
-    requests = requests[(requests.groupby(by_hand, observed=True, dropna=False).cumcount() < SAMPLE).to_numpy()]
+    requests, programs, own = _claiming(messages, signatures, sources)
     hand = writers(requests, signatures)
     looked = requests[["source", "agent", "user_agent", "packet"]].assign(
         writes=hand.astype("str"), foreign=_foreign(requests["agent"].to_numpy(), hand, programs, own, signatures)
@@ -68,6 +67,28 @@ def contradictions(messages: pd.DataFrame, signatures: Signatures | None = None)
     found["claims"] = pd.array(first, dtype="str")
     found["reason"] = "claims " + found["claims"] + ", writes like " + found["writes"].astype("str")
     return found[list(COLUMNS)]
+
+
+def _claiming(
+    messages: pd.DataFrame, signatures: Signatures, sources: "Collection[str] | None"
+) -> "tuple[pd.DataFrame, list[str], NDArray[np.bool_]]":
+    """Return the requests to look at, which claim to be known programs, with the number of their User-Agent: agent.
+
+    And what _claims() says of the User-Agents.
+    """
+    asking = messages["status"].isna() & messages["user_agent"].notna()
+    if sources is not None:
+        asking &= messages["source"].isin(sources)
+    # Until few requests are left, only columns of codes are taken: text takes much longer.
+    requests = messages[["source", "user_agent", "layout"]][asking.to_numpy(dtype=bool)]
+    agents = requests["user_agent"].cat.remove_unused_categories()
+    programs, own = _claims(agents.cat.categories, signatures)
+    known = np.asarray(own.any(axis=1), dtype=bool)[agents.cat.codes.to_numpy()]
+    requests = requests.assign(agent=agents.cat.codes, row=np.flatnonzero(asking))[known]
+    by_hand = ["source", "agent", "layout"]
+    first = (requests.groupby(by_hand, observed=True, dropna=False).cumcount() < SAMPLE).to_numpy()
+    requests = messages.iloc[requests["row"].to_numpy()[first]].assign(agent=requests["agent"].to_numpy()[first])
+    return requests, programs, own
 
 
 def _claims(agents: pd.Index, signatures: Signatures) -> "tuple[list[str], NDArray[np.bool_]]":
