@@ -11,7 +11,7 @@ import analyzer
 from analyzer.errors import SettingsError
 from analyzer.tables import TABLES
 
-MODULES = ("analyzer", "analyzer.analysis")
+MODULES = ("analyzer", "analyzer.analysis", "analyzer.grouping", "analyzer.reports.answer")
 """Those whose docstrings hold examples."""
 
 

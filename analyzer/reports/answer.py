@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from analyzer.blocking import judge
@@ -25,6 +26,8 @@ from analyzer.strays import KNOCKS, SAID, Prober, find_probers
 from analyzer.tables import OUTCOMES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from analyzer.analysis import Analysis
     from analyzer.blocking import Judgement
 
@@ -104,11 +107,19 @@ def answer(
     return _Narrator(analysis, show_secrets=show_secrets, now=now).tell().reported(report)
 
 
-def worst_first(campaigns: pd.DataFrame) -> pd.DataFrame:
-    """Return campaigns, those that reached the worst outcome first, then those with most messages."""
-    rank = campaigns["outcome"].astype("str").map({outcome: i for i, outcome in enumerate(OUTCOMES)}).fillna(-1)
-    order = pd.DataFrame({"rank": -rank.astype("float64"), "messages": -campaigns["messages"]})
-    return campaigns.loc[order.sort_values(["rank", "messages"], kind="stable").index].reset_index(drop=True)
+def worst_first(campaigns: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
+    """Return campaigns, or attacks: those with the worst outcome first, then those with most messages; at most so many.
+
+    >>> worst_first(pd.DataFrame({"outcome": ["replied", "breached"], "messages": [9, 1]}))["messages"].tolist()
+    [1, 9]
+    """
+    order = np.lexsort((-campaigns["messages"].to_numpy(np.int64), -rank_outcomes(campaigns)))[:most]
+    return campaigns.iloc[order].reset_index(drop=True)
+
+
+def rank_outcomes(campaigns: pd.DataFrame) -> "NDArray[np.int64]":
+    """Return how bad the outcomes of campaigns, or of attacks, are: places in OUTCOMES, -1 where none is known."""
+    return pd.Index(OUTCOMES).get_indexer(pd.Index(campaigns["outcome"].astype("str")))
 
 
 def seen_before(campaign: "pd.Series") -> str:

@@ -133,7 +133,7 @@ def _few(items: Iterable[str], limit: int) -> list[str]:
 def _proofs(attacks: pd.DataFrame, names: dict[str, str]) -> list[str]:
     """Return, for the worst attacks, the packets that prove them."""
     told = []
-    for _, attack in worst_first(attacks).head(ATTACKS).iterrows():
+    for _, attack in worst_first(attacks, ATTACKS).iterrows():
         packets = proofs(attack)
         if packets:
             capture = attack["capture"]

@@ -107,7 +107,7 @@ def _attacks(attacks: pd.DataFrame, names: dict[str, str]) -> Grid:
             _text(attack["campaign"]),
             _packets(attack, names),
         ]
-        for _, attack in worst_first(attacks).head(ROWS).iterrows()
+        for _, attack in worst_first(attacks, ROWS).iterrows()
     ]
     return Grid("attacks", "Attacks", columns, rows, _note(len(attacks), "attacks", "The worst"))
 

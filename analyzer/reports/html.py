@@ -73,7 +73,7 @@ def render_html(analysis: "Analysis", *, show_secrets: bool = False, told: Answe
     """Return the report as the text of a page; told is its answer, if known."""
     told = told or answer(analysis, show_secrets=show_secrets)
     attacks = analysis.attacks if show_secrets else mask_secrets(analysis.attacks)
-    campaigns = worst_first(analysis.campaigns).head(CARDS)
+    campaigns = worst_first(analysis.campaigns, CARDS)
     campaigns = campaigns if show_secrets else mask_secrets(campaigns)
     drawn, colours = _charts(analysis)
     script = _file("report.js")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.reports.answer import worst_first
+from analyzer.reports.answer import rank_outcomes, worst_first
 from analyzer.reports.words import count, quoted
 from analyzer.responses import phrase
+from analyzer.tables import OUTCOMES
 
 if TYPE_CHECKING:
     from analyzer.analysis import Analysis
@@ -77,7 +78,7 @@ def phases(attacks: pd.DataFrame) -> list[Phase]:
     told = []
     said = attacks["kind"].astype("str").map(SAID).fillna("attacked")
     for what, group in sorted(attacks.groupby(said), key=lambda item: item[1]["start"].min()):
-        worst = worst_first(group)["outcome"].iloc[0]
+        worst = int(rank_outcomes(group).max())
         start, end = group["start"].min(), group["end"].max()
         when = f"{start:%Y-%m-%d %H:%M:%S}"
         if end.floor("s") > start.floor("s"):
@@ -88,7 +89,7 @@ def phases(attacks: pd.DataFrame) -> list[Phase]:
                 when=when,
                 who=count(group["source"].nunique(), "source"),
                 requests=count(int(group["messages"].sum()), "request"),
-                outcome=worst if isinstance(worst, str) else "",
+                outcome=OUTCOMES[worst] if worst >= 0 else "",
             )
         )
     return told
