@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.engines import strays as kinds
-from analyzer.grouping import among
+from analyzer.grouping import is_among
 from analyzer.sip.assembly import assemble
 from analyzer.sip.parts import Part
 from analyzer.strays import coded_addresses
@@ -109,7 +109,7 @@ def _with_ends(calls: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     """
     bye = (messages["method"] == "BYE").to_numpy() & messages["status"].isna().to_numpy()
     byes = messages[["capture", "call_id", "time", "source", "destination"]].take(np.flatnonzero(bye))
-    byes = byes[among(byes["call_id"], calls["call_id"])]
+    byes = byes[is_among(byes["call_id"], calls["call_id"])]
     byes = byes.astype(dict.fromkeys(("capture", "call_id", "source", "destination"), "str"))
     byes = byes.assign(pair=_pair(byes)).sort_values("time", kind="stable")
     whole = ["capture", "call_id"]

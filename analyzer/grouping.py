@@ -48,10 +48,10 @@ def place(texts: pa.Array, among: pa.Array) -> "Numbers":
     return np.append(found, MISSING).astype(np.int64)
 
 
-def among(values: Any, texts: Any) -> "Truth":  # noqa: ANN401
+def is_among(values: Any, texts: Any) -> "Truth":  # noqa: ANN401
     """Say which values of a Series or an Index of text are among texts; pandas would look at each of texts in Python.
 
-    >>> among(pd.Index(["a", "b"]), ["b", None]).tolist()
+    >>> is_among(pd.Index(["a", "b"]), ["b", None]).tolist()
     [False, True]
     """
     return np.array(pc.is_in(as_texts(values), value_set=as_texts(texts).drop_null()), np.bool_)

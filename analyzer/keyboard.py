@@ -49,12 +49,12 @@ class Keyboard:
         ready, _, _ = select.select([] if descriptor is None else [descriptor], [], [], seconds)
         if not ready or descriptor is None:
             return ""
-        keys = b""
-        with suppress(OSError):
-            try:
-                keys = os.read(descriptor, 64)
-            except BlockingIOError:  # Ctrl-C has the terminal forget the keys before it, even those it has announced
-                return ""
+        try:
+            keys = os.read(descriptor, 64)
+        except BlockingIOError:  # Ctrl-C has the terminal forget the keys before it, even those it has announced
+            return ""
+        except OSError:
+            keys = b""
         if not keys:  # the terminal has gone
             os.close(descriptor)
             self._descriptor = None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.evidence import FOLLOW_UPS
-from analyzer.grouping import among
+from analyzer.grouping import is_among
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def circumstances(analysis: "Analysis", accused: "Mapping[str, Accusation]") -> 
 def _among(column: "pd.Series[Any]", addresses: Iterable[str]) -> "Truth":
     """Say which rows have one of some addresses; by codes, because few of many rows do."""
     codes = column.cat.codes.to_numpy()
-    chosen = np.append(among(column.cat.categories, list(addresses)), np.False_)
+    chosen = np.append(is_among(column.cat.categories, list(addresses)), np.False_)
     return np.asarray(chosen[codes])
 
 
@@ -209,7 +209,7 @@ def _proven_calls(sent: pd.DataFrame, call_ids: "pd.Series[Any]", wanted: set[st
     provable |= answered & sent["transport"].isin(["tcp", "ws"]).to_numpy()
     told = sent.loc[provable, ["source", "proof"]]
     told = told.assign(call_id=call_ids.loc[told.index])
-    rows = told[among(told["call_id"], list(wanted))].drop_duplicates()
+    rows = told[is_among(told["call_id"], list(wanted))].drop_duplicates()
     words: dict[tuple[str, str], str] = {}
     for source, call, proof in zip(rows["source"], rows["call_id"], rows["proof"], strict=True):
         if isinstance(proof, str) or (source, call) not in words:
