@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.errors import SettingsError
 from analyzer.exports.escape import escape
 from analyzer.extracting.tracks import Media, flow_key
+from analyzer.grouping import is_among
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,20 +85,13 @@ def choose_messages(analysis: "Analysis", attacks: pd.DataFrame, sources: Sequen
         chosen |= _involving(messages, members["source"].astype("str").unique())
         if width == TARGETS:
             chosen |= _involving(messages, {target for cell in members["targets"] for target in cell})
-    calls = messages["call_id"][chosen].dropna().unique()
-    return chosen | messages["call_id"].isin(calls).to_numpy() if len(calls) else chosen
-
-
-def _among(column: "pd.Series[Any]", addresses: Iterable[str]) -> "Truth":
-    """Say which rows of a column of categories have one of some addresses."""
-    known = np.append(column.cat.categories.isin(list(addresses)), np.False_)
-    return np.asarray(known[column.cat.codes.to_numpy()])
+    return chosen | is_among(messages["call_id"], messages["call_id"][chosen].unique())
 
 
 def _involving(messages: pd.DataFrame, addresses: Iterable[str]) -> "Truth":
     """Return which messages were sent by, or to, one of the addresses."""
     known = list(addresses)
-    return _among(messages["source"], known) | _among(messages["destination"], known)
+    return messages["source"].isin(known).to_numpy() | messages["destination"].isin(known).to_numpy()
 
 
 def _during(messages: pd.DataFrame, attacks: pd.DataFrame) -> "Truth":
@@ -110,7 +104,7 @@ def _during(messages: pd.DataFrame, attacks: pd.DataFrame) -> "Truth":
     }
     for name in ("source", "destination"):
         column = messages[name]
-        rows = np.flatnonzero(_among(column, spans))
+        rows = np.flatnonzero(column.isin(list(spans)))
         codes = column.cat.codes.to_numpy()[rows]
         order = np.argsort(codes, kind="stable")
         rows, codes = rows[order], codes[order]

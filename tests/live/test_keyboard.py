@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from .test_command import Terminal
+from .terminal import Terminal
 
 ASKING = """
 import select, sys, termios
